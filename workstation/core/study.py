@@ -1,0 +1,87 @@
+"""A series and the study it belongs to, as the list shows them; no pixels."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class Severity(Enum):
+    """How much a notice matters to the reader."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the reader must know about the data, in one sentence.
+
+    ``badge`` is the short form for the status line (``"resampled (tilt 18.5°)"``);
+    empty if only the sentence is shown. ``details`` is for the fold.
+    """
+
+    text: str
+    severity: Severity = Severity.WARNING
+    badge: str = ""
+    details: str = ""
+
+
+@dataclass(frozen=True)
+class Patient:
+    """Whose scan it is, as the header says."""
+
+    name: str = ""
+    id: str = ""
+    birth_date: str = ""
+    age: str = ""
+    sex: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One series of a study, known from its headers.
+
+    Attributes
+    ----------
+    key : str
+        Stable identity made from content, not from UIDs alone.
+    study_key : str
+        Identity of the study: reports belong to it.
+    files : tuple of Path
+        In slice order along the normal, where geometry could be read.
+    count : int
+        Number of slices.
+    size : tuple of int
+        (rows, columns).
+    spacing : tuple of float or None
+        mm along (column, row, slice); None where the header does not say.
+    thumbnail : ndarray of uint8, shape (h, w) or None
+        Windowed picture of the middle slice.
+    readable : str
+        Empty, or the sentence why this series cannot be opened as a volume.
+    """
+
+    key: str
+    study_key: str
+    files: tuple[Path, ...]
+    count: int
+    modality: str = ""
+    description: str = ""
+    number: int | None = None
+    date: str = ""
+    study_description: str = ""
+    body_part: str = ""
+    size: tuple[int, int] = (0, 0)
+    spacing: tuple[float, float, float] | None = None
+    patient: Patient = field(default_factory=Patient)
+    synthetic: bool = False
+    thumbnail: NDArray[np.uint8] | None = None
+    notices: tuple[Notice, ...] = ()
+    readable: str = ""
+    format: str = "DICOM"
