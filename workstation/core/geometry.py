@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 from functools import cached_property
+from itertools import permutations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -85,13 +86,13 @@ class Geometry:
     @cached_property
     def lps_to_index(self) -> NDArray[np.float64]:
         """Inverse of :attr:`index_to_lps`."""
-        return np.linalg.inv(self.index_to_lps)
+        return np.asarray(np.linalg.inv(self.index_to_lps), dtype=np.float64)
 
     @classmethod
     def from_matrix(cls, shape: tuple[int, int, int], index_to_lps: ArrayLike) -> Geometry:
         """Build from a (4, 4) matrix without shear."""
         matrix = np.asarray(index_to_lps, dtype=np.float64)
-        spacing = np.linalg.norm(matrix[:3, :3], axis=0)
+        spacing = np.asarray(np.linalg.norm(matrix[:3, :3], axis=0), dtype=np.float64)
         axes = (matrix[:3, :3] / spacing).T
         return cls(
             shape=shape,
@@ -120,7 +121,9 @@ class Geometry:
     def corners(self) -> NDArray[np.float64]:
         """LPS mm (8, 3) of the outermost voxel centres."""
         nz, ny, nx = self.shape
-        return self.to_lps([(i, j, k) for i in (0, nx - 1) for j in (0, ny - 1) for k in (0, nz - 1)])
+        return self.to_lps(
+            [(i, j, k) for i in (0, nx - 1) for j in (0, ny - 1) for k in (0, nz - 1)]
+        )
 
     def extent(self, axis: ArrayLike) -> tuple[float, float]:
         """Smallest and largest coordinate of the voxel centres along an LPS unit vector."""
@@ -151,6 +154,54 @@ class Geometry:
         return bool(np.allclose(axes @ axes.T, np.eye(3), atol=1e-4))
 
 
+@dataclass(frozen=True)
+class PlaneAxes:
+    """The grid axes that a plane shows: acquired voxels, never a tilt of our own.
+
+    Each of ``right``, ``down``, ``through`` is (grid axis 0 = i, 1 = j, 2 = k; sign), the
+    axis nearest to the plane's own direction, so the letters at the edges stay true for
+    oblique acquisitions too.
+    """
+
+    right: tuple[int, int]
+    down: tuple[int, int]
+    through: tuple[int, int]
+
+    @classmethod
+    def of(cls, geometry: Geometry, plane: Plane) -> PlaneAxes:
+        """Assign to every direction of the plane its own nearest grid axis."""
+        cosines = np.array(geometry.direction) @ np.array(plane.value, dtype=np.float64).T
+        best = max(
+            permutations(range(3)),
+            key=lambda axes: sum(abs(cosines[axis, n]) for n, axis in enumerate(axes)),
+        )
+        right, down, through = (
+            (axis, 1 if cosines[axis, n] >= 0 else -1) for n, axis in enumerate(best)
+        )
+        return cls(right, down, through)
+
+    def count(self, geometry: Geometry) -> int:
+        """Count the slices of the plane."""
+        return geometry.shape[2 - self.through[0]]
+
+    def slice_index(self, geometry: Geometry, lps: ArrayLike) -> int:
+        """Find the slice nearest to an LPS point in mm, clamped, counted in the plane's sense."""
+        axis, sign = self.through
+        last = self.count(geometry) - 1
+        index = int(np.clip(np.rint(geometry.to_index(lps)[axis]), 0, last))
+        return index if sign > 0 else last - index
+
+    def grid_index(self, geometry: Geometry, slice_index: int) -> int:
+        """Grid index along the through axis of a slice counted in the plane's sense."""
+        axis_sign = self.through[1]
+        return slice_index if axis_sign > 0 else self.count(geometry) - 1 - slice_index
+
+    def vectors(self, geometry: Geometry) -> NDArray[np.float64]:
+        """LPS unit vectors (3, 3): rows are the screen's right, down and through."""
+        axes = (self.right, self.down, self.through)
+        return np.array([np.array(geometry.direction[axis]) * sign for axis, sign in axes])
+
+
 def orientation_letters(direction: ArrayLike) -> str:
     """Name an LPS direction by the patient's sides it points to, main side first.
 
@@ -158,7 +209,8 @@ def orientation_letters(direction: ArrayLike) -> str:
     """
     vector = np.asarray(direction, dtype=np.float64)
     parts = sorted(range(3), key=lambda axis: -abs(vector[axis]))
-    return "".join(_LETTERS[axis][int(vector[axis] > 0)] for axis in parts if abs(vector[axis]) > 0.1)
+    parts = [axis for axis in parts if abs(vector[axis]) > 0.1]
+    return "".join(_LETTERS[axis][int(vector[axis] > 0)] for axis in parts)
 
 
 def _point(values: ArrayLike) -> Point:

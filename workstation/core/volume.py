@@ -63,5 +63,5 @@ class Volume:
         index = self.geometry.to_index(lps)
         if not self.geometry.contains(index):
             return None
-        i, j, k = (int(round(float(value))) for value in index)
+        i, j, k = (round(float(value)) for value in index)
         return int(self.voxels[k, j, i]) if self.available[k] else None
