@@ -16,7 +16,6 @@ from workstation.core.geometry import Geometry, Plane, PlaneAxes, Point, orienta
 from workstation.core.session import Camera, OverlayLevel, Pane, Reading
 from workstation.core.volume import Volume
 
-
 Corners = tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]
 _BARE: Corners = ((), (), (), ())
 
