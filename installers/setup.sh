@@ -44,14 +44,8 @@ install_python_packages() {
     [ -x .venv/bin/python ] || "$(find_python)" -m venv .venv
     [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return 0
     say "Installing Python packages (the first time takes some minutes) ..."
-    # A build for the CPU is chosen where one can be had: the default one brings gigabytes of CUDA.
-    if ! .venv/bin/python -c 'import torch' 2>/dev/null; then
-        if command -v nvidia-smi >/dev/null; then
-            .venv/bin/pip install -q "torch==2.13.0"
-        else
-            .venv/bin/pip install -q "torch==2.13.0" --extra-index-url https://download.pytorch.org/whl/cpu
-        fi
-    fi
+    # torch first and alone, so that nothing else chooses its version.
+    .venv/bin/python -c 'import torch' 2>/dev/null || .venv/bin/pip install -q "torch==2.13.0"
     .venv/bin/pip install -q -e ".${extras:+[$extras]}"
     echo "$wanted" > "$stamp"
 }
