@@ -1,0 +1,78 @@
+"""Typed settings: defaults, then the user's TOML file, then TOMOSCRIBE_* in the environment.
+
+A wrong value is told and left out; it never keeps the program from starting.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path, user_data_path
+from pydantic import Field, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+RESOURCES = Path(__file__).resolve().parents[1] / "resources"
+_APPLICATION = "tomoscribe"
+
+
+def settings_file() -> Path:
+    """Path of the user's settings file; it need not exist."""
+    return user_config_path(_APPLICATION, appauthor=False) / "settings.toml"
+
+
+class Settings(BaseSettings):
+    """What a user can set, in the file or as ``TOMOSCRIBE_<NAME>``."""
+
+    model_config = SettingsConfigDict(env_prefix="TOMOSCRIBE_", extra="forbid")
+
+    data_folder: Path = Field(
+        default_factory=lambda: user_data_path(_APPLICATION, appauthor=False),
+        description="Reports, drafts and window layout.",
+    )
+    model_folder: Path = Field(RESOURCES / "models" / "demo", description="The model to load.")
+    prior_cases: Path = Field(RESOURCES / "priors", description="The index of similar cases.")
+    study: Path = Field(RESOURCES / "studies" / "synthetic_chest", description="Opened if none is.")
+    decode_workers: int = Field(2, ge=1, le=64, description="Processes that decode images.")
+    author: str = Field("", description="Who writes the reports.")
+
+
+def load_settings(path: Path | None = None) -> tuple[Settings, list[str]]:
+    """Read the settings.
+
+    Returns
+    -------
+    Settings
+        Valid settings; what was wrong keeps its default.
+    list of str
+        A sentence for each value or file that was left out.
+    """
+    path = path or settings_file()
+    values, complaints = _read(path)
+    try:
+        return Settings(**values), complaints
+    except ValidationError as error:
+        for fault in error.errors():
+            name = str(fault["loc"][0]) if fault["loc"] else ""
+            values.pop(name, None)
+            complaints.append(f"The setting '{name}' in {path.name} was left out: {fault['msg']}.")
+    try:
+        return Settings(**values), complaints
+    except ValidationError:
+        complaints.append("A TOMOSCRIBE_ variable of the environment is wrong; all were left out.")
+        return Settings.model_construct(**_defaults()), complaints
+
+
+def _read(path: Path) -> tuple[dict[str, Any], list[str]]:
+    if not path.exists():
+        return {}, []
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8")), []
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        return {}, [f"The settings file {path} cannot be read and was left out: {error}."]
+
+
+def _defaults() -> dict[str, Any]:
+    fields = Settings.model_fields.items()
+    return {name: field.get_default(call_default_factory=True) for name, field in fields}
