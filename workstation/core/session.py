@@ -135,6 +135,11 @@ class Reading:
         kept = replace(camera, zoom=float(np.clip(camera.zoom, 0.2, 40.0)))
         self.cameras = MappingProxyType({**self.cameras, plane: kept})
 
+    def toggle_maximised(self, pane: Pane) -> None:
+        """Give one pane the whole area, or all panes theirs; window and cameras stay."""
+        self.active = pane
+        self.maximised = None if self.maximised is not None else pane
+
     def reset_cameras(self) -> None:
         """Fit all planes again; the window stays."""
         self.cameras = _CAMERAS
