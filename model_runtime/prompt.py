@@ -14,8 +14,8 @@ def question_prompt(question: str, choices: Sequence[str] = ()) -> str:
     """Write a question as trained: ``QUESTION Choices: A. … B. …`` where it is closed."""
     if not choices:
         return question.strip()
-    listed = " ".join(f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
-    return f"{question.strip()} Choices: {listed}"
+    listed = (f"{letter}. {choice}" for letter, choice in zip(LETTERS, choices, strict=False))
+    return f"{question.strip()} Choices: {' '.join(listed)}"
 
 
 def choice_answer(choices: Sequence[str], place: int) -> str:

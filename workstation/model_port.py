@@ -1,0 +1,114 @@
+"""Where workstation and model meet: volumes in the model's terms, and its engine.
+
+Nothing here imports torch before :func:`load_engine` is called, which happens in the
+thread that runs the model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Event as Cancelled
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model_runtime import api
+from workstation.core.errors import CancelledError, ModelError
+from workstation.core.volume import Volume
+
+
+def volume_input(volume: Volume) -> api.VolumeInput:
+    """Describe a loaded volume for the model; the voxels are shared, not copied.
+
+    Raises
+    ------
+    ModelError
+        Where slices are missing: the model would take the gap for anatomy.
+    """
+    if not volume.complete:
+        missing = int((~volume.available).sum())
+        raise ModelError(
+            f"{missing} of {len(volume.available)} slices could not be read, so the model is "
+            "not run on this series. Load a complete copy of it."
+        )
+    series = volume.series
+    return api.VolumeInput(
+        key=volume.key,
+        voxels=volume.voxels,
+        index_to_lps=volume.geometry.index_to_lps,
+        modality=series.modality,
+        body_part=series.body_part,
+        description=series.description,
+    )
+
+
+def load_engine(folder: Path) -> api.Engine:
+    """Load the model of a folder; imports torch.
+
+    Raises
+    ------
+    ModelError
+        With a sentence for the reader, where the folder holds no usable model.
+    """
+    from model_runtime.engine import LocalEngine
+    from model_runtime.weights import WeightsError
+
+    try:
+        return LocalEngine(folder)
+    except WeightsError as error:
+        raise ModelError(str(error)) from error
+
+
+@dataclass
+class Answer:
+    """What a request brought, put together from its events."""
+
+    text: str = ""
+    logprobs: list[float] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    choices: tuple[tuple[str, float], ...] = ()
+    embedding: NDArray[np.float32] | None = None
+    provenance: api.Provenance | None = None
+
+
+def run_request(
+    engine: api.Engine,
+    request: api.Request,
+    cancelled: Cancelled,
+    on_event: Callable[[api.Event], None] | None = None,
+) -> Answer:
+    """Run a request to its end in this thread.
+
+    Raises
+    ------
+    ModelError
+        Where the model cannot answer, with its sentence.
+    CancelledError
+        Where ``cancelled`` was set.
+    """
+    answer = Answer()
+    for event in _told(engine.stream(request, cancelled), on_event):
+        match event:
+            case api.Token(text=text, logprob=logprob):
+                answer.pieces.append(text)
+                answer.logprobs.append(logprob)
+            case api.Choices(probabilities=probabilities):
+                answer.choices = probabilities
+            case api.Done(provenance=provenance, text=text, embedding=embedding):
+                answer.text, answer.provenance, answer.embedding = text, provenance, embedding
+            case api.Failed(message=message, details=details):
+                raise ModelError(message, details)
+            case api.Stopped():
+                raise CancelledError("Cancelled.")
+    return answer
+
+
+def _told(
+    events: Iterator[api.Event], on_event: Callable[[api.Event], None] | None
+) -> Iterator[api.Event]:
+    for event in events:
+        if on_event is not None:
+            on_event(event)
+        yield event
