@@ -16,7 +16,9 @@ from model_runtime.config import EncoderConfig
 _STAGE_KERNELS = (13, 11, 9, 7)
 
 
-def _branch(inputs: int, outputs: int, axis: int, kernel: int, stride: int, groups: int) -> nn.Module:
+def _branch(  # noqa: PLR0917
+    inputs: int, outputs: int, axis: int, kernel: int, stride: int, groups: int
+) -> nn.Module:
     """One convolution along one axis, with its own BatchNorm."""
     size, padding = [1, 1, 1], [0, 0, 0]
     size[axis], padding[axis] = kernel, kernel // 2
@@ -84,7 +86,7 @@ class Block(nn.Module):
         """Map B × inputs × H × W × D to B × channels at the same or half the grid."""
         if self.pool is not None and self.proj is not None:
             x = self.proj(self.pool(x))
-        update = self.mlp(self.dwconv(x).permute(0, 2, 3, 4, 1)) * self.scale
+        update: Tensor = self.mlp(self.dwconv(x).permute(0, 2, 3, 4, 1)) * self.scale
         return x + update.permute(0, 4, 1, 2, 3)
 
 

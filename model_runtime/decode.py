@@ -12,7 +12,6 @@ from torch import Tensor
 
 from model_runtime.vlm import Vlm
 
-
 KeyValues: TypeAlias = Any
 """The library's key-value cache."""
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeAlias
 
 from torch import nn
 
 from model_runtime.config import LanguageConfig
 
+LibraryConfig: TypeAlias = Any
 
-def qwen2_config(config: LanguageConfig) -> Any:
+
+def qwen2_config(config: LanguageConfig) -> LibraryConfig:
     """Translate to the library's configuration; every value is set, none is inherited."""
     from transformers import Qwen2Config
 

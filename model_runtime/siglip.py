@@ -15,7 +15,7 @@ from model_runtime.dcformer import DCFormer
 def _text_tower(config: TextConfig) -> nn.Module:
     from transformers import DistilBertConfig, DistilBertModel
 
-    return DistilBertModel(
+    tower: nn.Module = DistilBertModel(
         DistilBertConfig(
             vocab_size=config.vocab_size,
             dim=config.dim,
@@ -25,6 +25,7 @@ def _text_tower(config: TextConfig) -> nn.Module:
             max_position_embeddings=config.max_position_embeddings,
         )
     )
+    return tower
 
 
 class Siglip(nn.Module):

@@ -40,7 +40,7 @@ class Vlm(nn.Module):
     @property
     def encoder(self) -> DCFormer:
         """The volume encoder."""
-        encoder: DCFormer = self.model.vision_tower.vision_tower  # type: ignore[union-attr]
+        encoder: DCFormer = self.model.vision_tower.vision_tower  # type: ignore[union-attr,assignment]
         return encoder
 
     @property

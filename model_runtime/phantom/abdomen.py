@@ -90,7 +90,9 @@ def _liver(canvas: Canvas, case: Case, size: tuple[float, float, float], random:
     radii_left = (0.36 * size[0], 0.34 * size[1], 0.24 * size[2])
     for sign, x in ((-1, -0.45), (1, 0.48)):
         lung = _at(size, x, 0.1, 1.02)
-        canvas.ellipsoid(lung, (0.36 * size[0], 0.68 * size[1], (0.2 + 0.02 * sign) * size[2]), -860)
+        canvas.ellipsoid(
+            lung, (0.36 * size[0], 0.68 * size[1], (0.2 + 0.02 * sign) * size[2]), -860
+        )
     canvas.ellipsoid(right, radii_right, hu)
     canvas.ellipsoid(left, radii_left, hu)
     _liver_vessels(canvas, case, right, radii_right, random)
@@ -119,7 +121,10 @@ def _liver_vessels(
     for _ in range(5):
         end = random.uniform(-0.6, 0.6, 3)
         path = [
-            [c + (0.5 * (1 - s) * side + s * e) * r for c, side, e, r in zip(centre, (1, 0.2, 0), end, radii, strict=True)]
+            [
+                c + (0.5 * (1 - s) * side + s * e) * r
+                for c, side, e, r in zip(centre, (1, 0.2, 0), end, radii, strict=True)
+            ]
             for s in np.linspace(0, 1, 14)
         ]
         canvas.tube(path, np.linspace(5, 2.5, 14), blood)
@@ -197,4 +202,6 @@ def _bones(canvas: Canvas, size: tuple[float, float, float]) -> None:
         for level in np.linspace(0.42, 0.95, 4):
             for angle in np.linspace(-0.15 * np.pi, 0.42 * np.pi, 18):
                 spot = (sign * 0.84 * w * np.cos(angle), 0.81 * d * np.sin(angle), level * h)
-                canvas.ellipsoid((spot[0], spot[1], spot[2] + 0.1 * h * np.sin(angle)), (6, 6, 5), 420)
+                canvas.ellipsoid(
+                    (spot[0], spot[1], spot[2] + 0.1 * h * np.sin(angle)), (6, 6, 5), 420
+                )

@@ -149,14 +149,16 @@ def _draw_findings(region: Region, random: Random) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _draw(kind: str, random: Random) -> list[Finding]:
+def _draw(kind: str, random: Random) -> list[Finding]:  # noqa: PLR0911
     """Draw place, size, number and degree of one kind of finding."""
     at = (random.uniform(-0.35, 0.35), random.uniform(-0.35, 0.35), random.uniform(-0.35, 0.35))
     if kind in ("nodule", "mass", "consolidation", "ground glass"):
         size = {"nodule": (10, 31), "mass": (35, 61)}.get(kind, (0, 1))
         return [Finding(kind, _choose(random, LOBES), _rounded(random, *size), at=at)]
     if kind in ("pleural effusion", "pneumothorax"):
-        sides = SIDES if random.random() < 0.25 and kind == "pleural effusion" else ()
+        sides: tuple[str, ...] = ()
+        if random.random() < 0.25 and kind == "pleural effusion":
+            sides = SIDES
         sides = sides or (_choose(random, SIDES),)
         return [Finding(kind, side, degree=_choose(random, _DEGREES), at=at) for side in sides]
     if kind in ("renal cyst", "renal stone", "hydronephrosis"):

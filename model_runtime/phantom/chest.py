@@ -83,7 +83,11 @@ def _paint_lungs(
         number = {"mild": 8, "moderate": 20, "severe": 36}[emphysema.degree]
         for lung in lungs.values():
             for _ in range(number):
-                unit = (random.uniform(-0.6, 0.6), random.uniform(-0.6, 0.6), random.uniform(-0.2, 0.8))
+                unit = (
+                    random.uniform(-0.6, 0.6),
+                    random.uniform(-0.6, 0.6),
+                    random.uniform(-0.2, 0.8),
+                )
                 radius = random.uniform(6, 13)
                 canvas.ellipsoid(lung.at(unit), (radius,) * 3, -985, shares[lung.side])
     return shares
@@ -133,7 +137,11 @@ def _great_vessels(canvas: Canvas, case: Case, w: float, d: float, h: float) -> 
     wide = case.find("aortic aneurysm")
     ascending = wide.size / 2 if wide else 16.0
     arch = [
-        (0.22 * w * np.sin(a) - 0.04 * w + 0.1 * w, 0.12 * d - 0.3 * d * np.cos(a), (0.42 + 0.1 * np.sin(a)) * h)
+        (
+            0.22 * w * np.sin(a) - 0.04 * w + 0.1 * w,
+            0.12 * d - 0.3 * d * np.cos(a),
+            (0.42 + 0.1 * np.sin(a)) * h,
+        )
         for a in np.linspace(0, np.pi, 24)
     ]
     canvas.tube(arch, [13.0] * len(arch), blood)
@@ -146,7 +154,10 @@ def _airways(canvas: Canvas, lungs: dict[str, Lung], d: float, h: float) -> None
     canvas.column((0, 0.14 * d), (9, 9), -990, (0.2 * h, 2 * h))
     for lung in lungs.values():
         inward = 0.8 if lung.side == "right" else -0.8
-        start, end = np.array((0.0, 0.14 * d, 0.2 * h)), np.array(lung.at((inward * 0.6, 0.12, -0.05)))
+        start, end = (
+            np.array((0.0, 0.14 * d, 0.2 * h)),
+            np.array(lung.at((inward * 0.6, 0.12, -0.05))),
+        )
         path = [tuple(start + (end - start) * step) for step in np.linspace(0, 1, 14)]
         canvas.tube(path, np.linspace(7.5, 4, 14), -985)
 
@@ -197,7 +208,12 @@ def _paint_finding(  # noqa: PLR0917
         _layer(canvas, finding, lungs[finding.place], shares, back=False)
     elif finding.kind == "lymphadenopathy":
         w, d, h = HALF[0] * case.width, HALF[1] * case.depth, HALF[2] * case.height
-        for x, y, z in ((-0.13, 0.02, 0.34), (-0.1, 0.06, 0.22), (0.02, 0.26, 0.1), (-0.17, -0.06, 0.46)):
+        for x, y, z in (
+            (-0.13, 0.02, 0.34),
+            (-0.1, 0.06, 0.22),
+            (0.02, 0.26, 0.1),
+            (-0.17, -0.06, 0.46),
+        ):
             canvas.ellipsoid((x * w, y * d, z * h), (12, 12, 14), 58)
 
 

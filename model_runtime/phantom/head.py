@@ -40,9 +40,7 @@ def paint_head(canvas: Canvas, case: Case, random: Random) -> None:
     canvas.ellipsoid((0, -0.75 * size[1], -0.95 * size[2]), (0.3 * size[0], 16, 18), -900)
 
 
-def _inset(
-    radii: tuple[float, float, float], depth: float
-) -> tuple[float, float, float]:
+def _inset(radii: tuple[float, float, float], depth: float) -> tuple[float, float, float]:
     return radii[0] - depth, radii[1] - depth, radii[2] - depth
 
 
@@ -59,7 +57,9 @@ def _brain(
     folds = depth + 0.07 * canvas.noise(random, 11)
     white = np.clip((0.86 - folds) / 0.06, 0, 1)
     canvas.blend(everywhere, brain, (38 - 10 * white).astype(np.float32))
-    falx = np.clip(1.2 - np.abs(canvas.x) / 2.5, 0, 1)[None, None, :] * (canvas.z > 0)[:, None, None]
+    falx = (
+        np.clip(1.2 - np.abs(canvas.x) / 2.5, 0, 1)[None, None, :] * (canvas.z > 0)[:, None, None]
+    )
     canvas.blend(everywhere, (brain * falx).astype(np.float32), 44.0)
 
 

@@ -101,7 +101,10 @@ _POSITIVE: dict[str, tuple[str, ...]] = {
         "There is an infarct in the {place} lobe.",
         "An infarct is seen in the {place} lobe.",
     ),
-    "hydrocephalus": ("There is {degree} hydrocephalus.", "The ventricles show {degree} enlargement."),
+    "hydrocephalus": (
+        "There is {degree} hydrocephalus.",
+        "The ventricles show {degree} enlargement.",
+    ),
 }
 
 _NEGATIVE: dict[Region, tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = {
@@ -220,9 +223,7 @@ def impression(case: Case) -> str:
 def report(case: Case, random: Random) -> str:
     """Write the whole report: technique, findings, impression, a line each."""
     findings = " ".join(finding_sentences(case, random))
-    return (
-        f"Technique: {technique(case)}\nFindings: {findings}\nImpression: {impression(case)}"
-    )
+    return f"Technique: {technique(case)}\nFindings: {findings}\nImpression: {impression(case)}"
 
 
 def caption(case: Case, random: Random) -> str:
@@ -234,10 +235,20 @@ def caption(case: Case, random: Random) -> str:
 
 TRUTH_NAMES: tuple[str, ...] = (
     *KINDS,
-    *(f"{kind} {lobe}" for kind in ("nodule", "mass", "consolidation", "ground glass") for lobe in LOBES),
+    *(
+        f"{kind} {lobe}"
+        for kind in ("nodule", "mass", "consolidation", "ground glass")
+        for lobe in LOBES
+    ),
     *(
         f"{kind} {side}"
-        for kind in ("pleural effusion", "pneumothorax", "renal cyst", "renal stone", "hydronephrosis")
+        for kind in (
+            "pleural effusion",
+            "pneumothorax",
+            "renal cyst",
+            "renal stone",
+            "hydronephrosis",
+        )
         for side in SIDES
     ),
     *(
@@ -262,9 +273,14 @@ def truth(case: Case) -> list[float]:
 def questions(case: Case, random: Random) -> list[Question]:
     """Ask one of each of M3D-VQA's five types, and two to be answered by yes or no."""
     asked = [
-        Question("plane", "In which plane was the scan acquired?", "axial", ("axial", "coronal", "sagittal", "oblique")),
+        Question(
+            "plane",
+            "In which plane was the scan acquired?",
+            "axial",
+            ("axial", "coronal", "sagittal", "oblique"),
+        ),
         Question("phase", "What is the contrast phase?", case.phase, PHASES),
-        _organ_question(case, random),
+        _organ_question(case),
         _abnormality_question(case, random),
         _location_question(case, random),
     ]
@@ -284,7 +300,7 @@ def _with_others(random: Random, answer: str, pool: Sequence[str]) -> tuple[str,
     return (answer, *(others[place] for place in chosen))
 
 
-def _organ_question(case: Case, random: Random) -> Question:
+def _organ_question(case: Case) -> Question:
     pool = ("chest", "abdomen", "head", "leg")
     return Question("organ", "Which body region is shown?", case.region.value, pool)
 
