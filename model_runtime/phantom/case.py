@@ -149,7 +149,7 @@ def _draw_findings(region: Region, random: Random) -> tuple[Finding, ...]:
     return tuple(found)
 
 
-def _draw(kind: str, random: Random) -> list[Finding]:  # noqa: PLR0911
+def _draw(kind: str, random: Random) -> list[Finding]:
     """Draw place, size, number and degree of one kind of finding."""
     at = (random.uniform(-0.35, 0.35), random.uniform(-0.35, 0.35), random.uniform(-0.35, 0.35))
     if kind in ("nodule", "mass", "consolidation", "ground glass"):
@@ -173,7 +173,9 @@ def _draw(kind: str, random: Random) -> list[Finding]:  # noqa: PLR0911
     return [_draw_single(kind, random, at)]
 
 
-def _draw_single(kind: str, random: Random, at: tuple[float, float, float]) -> Finding:
+def _draw_single(  # noqa: PLR0911
+    kind: str, random: Random, at: tuple[float, float, float]
+) -> Finding:
     """Draw a finding that has no side."""
     if kind == "hepatic cyst":
         lobe = _choose(random, ("right hepatic lobe", "left hepatic lobe"), (0.7, 0.3))
