@@ -173,7 +173,9 @@ class ModelConfig:
                 ),
             )
         except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"config.json does not describe a model of this program: {error}") from error
+            raise ValueError(
+                f"config.json does not describe a model of this program: {error}"
+            ) from error
 
 
 def _tuples(table: dict[str, Any]) -> dict[str, Any]:
@@ -190,28 +192,30 @@ def _input(table: dict[str, Any]) -> InputConfig:
 
 
 def demo_config(vocab_size: int, name: str = "Tomoscribe demonstration model") -> ModelConfig:
-    """Describe the bundled model: small enough to train and run on a CPU (about 12 M parameters)."""
+    """Describe the bundled model: small enough to train and run on a CPU (about 9 M parameters)."""
     encoder = ENCODERS["demo"]
     return ModelConfig(
         name=name,
         demonstration=True,
-        input=InputConfig(shape=(64, 128, 128), antialias=True),
+        input=InputConfig(shape=(48, 96, 96), antialias=True),
         siglip=SiglipConfig(
-            encoder, TextConfig(vocab_size, dim=256, hidden_dim=1024, n_layers=3, n_heads=4), width=256
+            encoder,
+            TextConfig(vocab_size, dim=256, hidden_dim=512, n_layers=2, n_heads=4),
+            width=256,
         ),
         vlm=VlmConfig(
             encoder,
             ProjectorConfig(
-                low_input=(32, encoder.channels[3]),
+                low_input=(18, encoder.channels[3]),
                 high_input=(4, encoder.channels[4]),
-                low_tokens=(48, 32),
-                high_tokens=(8, 16),
+                low_tokens=(18, 16),
+                high_tokens=(8, 8),
             ),
             LanguageConfig(
                 vocab_size=vocab_size,
                 hidden_size=256,
-                intermediate_size=768,
-                layers=6,
+                intermediate_size=640,
+                layers=4,
                 heads=4,
                 kv_heads=2,
                 rope_theta=10_000.0,

@@ -1,0 +1,197 @@
+"""Recompute golden numbers of the published model.
+
+``python -m model_runtime.parity FILE.json …`` prints the largest difference per quantity
+and exits with 1 where one is over the tolerance. The weights are those of a fixed recipe,
+drawn from each tensor's name, so no checkpoint is needed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from model_runtime.config import (
+    ENCODERS,
+    LanguageConfig,
+    ProjectorConfig,
+    PromptConfig,
+    SiglipConfig,
+    TextConfig,
+    VlmConfig,
+)
+from model_runtime.dcformer import DCFormer
+from model_runtime.decode import Sampling, prefix_cache, tokens
+from model_runtime.siglip import Siglip, sigmoid_loss
+from model_runtime.vlm import Vlm
+
+TOLERANCE = 1e-3
+Golden = Mapping[str, Any]
+Difference = tuple[str, float]
+"""A quantity's name and its largest absolute difference."""
+
+
+def fill(network: nn.Module) -> None:
+    """Put the recipe's weights into a network, each tensor drawn from its own name."""
+    for name, tensor in network.state_dict().items():
+        if not tensor.is_floating_point():
+            tensor.zero_()
+        elif tensor.ndim:
+            tensor.copy_(_recipe(name, tuple(tensor.shape)))
+
+
+def _recipe(name: str, shape: tuple[int, ...]) -> Tensor:
+    random = np.random.RandomState(zlib.crc32(name.encode()))
+    drawn = random.standard_normal(int(np.prod(shape))).astype(np.float32).reshape(shape)
+    normal: NDArray[np.floating[Any]] = drawn
+    if name.endswith("running_var"):
+        normal = 1 + 0.1 * np.abs(normal)
+    elif name.endswith("running_mean"):
+        normal = 0.1 * normal
+    elif name.endswith(".scale"):
+        normal = 0.5 * normal
+    elif len(shape) == 1:
+        normal = 1 + 0.1 * normal if name.endswith("weight") else 0.05 * normal
+    else:
+        normal = normal / np.sqrt(np.prod(shape[1:]))
+    return torch.from_numpy(normal.astype(np.float32))
+
+
+def _volume(golden: Golden) -> Tensor:
+    random = np.random.RandomState(golden["volume_seed"])
+    return torch.from_numpy(random.rand(*golden["volume_shape"]).astype(np.float32))
+
+
+def _difference(found: Tensor, wanted: object) -> float:
+    """Largest absolute difference over the elements; infinite where a number is not one."""
+    target = torch.as_tensor(wanted, dtype=torch.float64)
+    if found.shape != target.shape:
+        return float("inf")
+    gap = (found.double() - target).abs()
+    return float(gap.max()) if torch.isfinite(gap).all() else float("inf")
+
+
+def _probe(found: Tensor, probe: Golden) -> float:
+    if list(found.shape) != probe["shape"]:
+        return float("inf")
+    return _difference(found.flatten()[probe["idx"]], probe["val"])
+
+
+def _keys(network: nn.Module, golden: Golden) -> Iterator[Difference]:
+    """Compare names and shapes with those listed; a list may leave the encoder out."""
+    if "keys" not in golden:
+        return
+    own = {name: list(tensor.shape) for name, tensor in network.state_dict().items()}
+    listed = golden["keys"]
+    if not any(".s0." in name for name in listed):
+        own = {name: shape for name, shape in own.items() if ".encoder.s" not in name}
+    odd = {name for name in own.keys() | listed.keys() if own.get(name) != listed.get(name)}
+    yield "keys that differ", float(len(odd))
+
+
+def check_encoder(golden: Golden) -> Iterator[Difference]:
+    """Compare an encoder's hidden states."""
+    network = DCFormer(ENCODERS[golden["preset"]]).eval()
+    fill(network)
+    yield from _keys(network, golden)
+    if "params" in golden:
+        count = sum(parameter.numel() for parameter in network.parameters())
+        yield "parameters", abs(count - golden["params"])
+    for stage, (state, probe) in enumerate(
+        zip(network.iterate(_volume(golden)), golden["hidden"], strict=True)
+    ):
+        yield f"hidden state {stage}", _probe(state, probe)
+
+
+def check_siglip(golden: Golden) -> Iterator[Difference]:
+    """Compare the contrastive model's embeddings, similarities and loss."""
+    text = {name: value for name, value in golden["text_config"].items() if name != "model"}
+    encoder = ENCODERS[golden.get("preset", "small")]
+    width = golden["image"]["shape"][1]
+    network = Siglip(SiglipConfig(encoder, TextConfig(**text), width)).eval()
+    fill(network)
+    yield from _keys(network, golden)
+    given = golden["input"]
+    image = network.embed_volume(_volume(given))
+    words = network.embed_text(torch.tensor(given["ids"]), torch.tensor(given["mask"]))
+    yield "image embedding", _probe(image, golden["image"])
+    yield "text embedding", _probe(words, golden["text"])
+    yield "similarity", _difference(image @ words.T, golden["similarity"])
+    loss = sigmoid_loss(image, words, network.t_prime, network.bias)
+    yield "loss", _difference(loss, golden["distributed_sigmoid_loss"])
+
+
+def vlm_config(golden: Golden) -> VlmConfig:
+    """Read the configuration that a golden file states."""
+    stated = golden["config"]
+    return VlmConfig(
+        encoder=ENCODERS[golden.get("preset", "small")],
+        projector=ProjectorConfig(
+            low_input=tuple(stated["low_input_size"]),
+            high_input=tuple(stated["high_input_size"]),
+            low_tokens=tuple(stated["low_output_size"]),
+            high_tokens=tuple(stated["high_output_size"]),
+        ),
+        language=LanguageConfig(
+            vocab_size=stated["vocab"],
+            hidden_size=stated["hidden_size"],
+            intermediate_size=stated["intermediate"],
+            layers=stated["layers"],
+            heads=stated["heads"],
+            kv_heads=stated["kv_heads"],
+            rope_theta=stated["rope_theta"],
+            rms_norm_eps=stated["rms_norm_eps"],
+        ),
+        # The golden run had no end token: an id outside the vocabulary never comes.
+        prompt=PromptConfig(patch_token=golden["patch_token"], eos_token=-1),
+    )
+
+
+def check_vlm(golden: Golden) -> Iterator[Difference]:
+    """Compare projector, prompt embeddings, logits and greedy tokens."""
+    network = Vlm(vlm_config(golden)).eval()
+    fill(network)
+    yield from _keys(network, golden)
+    image = network.image_tokens(_volume(golden))
+    yield "projector output", _probe(image, golden["projected"])
+    prompt = network.prompt_embeddings(image, torch.tensor([golden["text_ids"]]))
+    yield "prompt embeddings", _probe(prompt, golden["prompt_embeds"])
+    yield "last logits", _difference(network.logits(prompt)[0, -1], golden["logits_last"])
+    cache = prefix_cache(network, prompt[:, :-1])
+    drawn = tokens(network, cache, prompt[:, -1:], Sampling(), len(golden["greedy"]))
+    ids = [token for token, _ in drawn]
+    yield "greedy tokens that differ", float(
+        sum(a != b for a, b in zip(ids, golden["greedy"], strict=True))
+    )
+
+
+_CHECKS = {"encoder": check_encoder, "siglip": check_siglip, "vlm": check_vlm}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check files; returns the exit status."""
+    parser = argparse.ArgumentParser(prog="python -m model_runtime.parity", description=__doc__)
+    parser.add_argument("files", nargs="+", type=Path)
+    parser.add_argument("--tolerance", type=float, default=TOLERANCE)
+    options = parser.parse_args(arguments)
+    worst = 0.0
+    for path in options.files:
+        golden = json.loads(path.read_text(encoding="utf-8"))
+        with torch.inference_mode():
+            for name, difference in _CHECKS[golden["kind"]](golden):
+                sys.stdout.write(f"{path.name}: {name}: {difference:.2e}\n")
+                worst = max(worst, difference)
+    return int(worst > options.tolerance)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
