@@ -63,7 +63,7 @@ def test_the_command_tells_each_quantity_and_fails_over_tolerance(tmp_path, caps
     assert parity.main([str(changed)]) == 1
 
 
-def test_a_value_that_is_no_number_is_over_tolerance(tmp_path, monkeypatch):
+def test_a_value_that_is_no_number_is_over_tolerance(monkeypatch):
     monkeypatch.setattr(parity, "sigmoid_loss", lambda *_: torch.tensor(float("nan")))
     assert parity.main([str(GOLDEN / "siglip.json")]) == 1
 
