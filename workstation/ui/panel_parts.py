@@ -1,0 +1,175 @@
+"""Parts that every panel is made of: hints, cards, folds, running and failed states."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from workstation.ui import palette
+from workstation.ui.theme import icon
+
+
+def label(text: str, role: str = "", wrap: bool = True) -> QLabel:
+    """Make a plain-text label; ``role`` is the style sheet's."""
+    made = QLabel(text)
+    made.setTextFormat(Qt.TextFormat.PlainText)
+    made.setWordWrap(wrap)
+    if role:
+        made.setProperty("role", role)
+    return made
+
+
+def button(text: str, icon_name: str = "", role: str = "", hint: str = "") -> QPushButton:
+    """Make a button; its hint is also its accessible name where it has no text."""
+    made = QPushButton(text)
+    if icon_name:
+        made.setIcon(icon(icon_name, palette.ACCENT if role == "primary" else palette.TEXT))
+    if role:
+        made.setProperty("role", role)
+    made.setToolTip(hint)
+    made.setAccessibleName(text or hint)
+    made.setAutoDefault(False)
+    return made
+
+
+class Card(QFrame):
+    """A framed block in a list."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setProperty("role", "card")
+        self.body = QVBoxLayout(self)
+        self.body.setContentsMargins(10, 8, 10, 8)
+        self.body.setSpacing(5)
+
+
+class Fold(QWidget):
+    """A heading that shows and hides a text."""
+
+    def __init__(self, heading: str, text: str) -> None:
+        super().__init__()
+        self._head = button(heading, "chevron-right", "quiet")
+        self._text = label(text, "dim")
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text.hide()
+        self._head.clicked.connect(self._toggle)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(0, 0, 0, 0)
+        whole.setSpacing(2)
+        whole.addWidget(self._head, 0, Qt.AlignmentFlag.AlignLeft)
+        whole.addWidget(self._text)
+
+    @Slot()
+    def _toggle(self) -> None:
+        opened = self._text.isHidden()
+        self._text.setVisible(opened)
+        self._head.setIcon(icon("chevron-down" if opened else "chevron-right"))
+
+
+class Scroll(QScrollArea):
+    """A column of cards with a hint where there are none."""
+
+    def __init__(self, hint: str) -> None:
+        super().__init__()
+        self.setWidgetResizable(True)
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        inner = QWidget()
+        self.column = QVBoxLayout(inner)
+        self.column.setContentsMargins(10, 10, 10, 10)
+        self.column.setSpacing(8)
+        self.hint = label(hint, "dim")
+        self.hint.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self.column.addWidget(self.hint)
+        self.column.addStretch(1)
+        self.setWidget(inner)
+
+    def add(self, card: QWidget, at: int | None = None) -> None:
+        """Put a card at the end, or at a place from the top."""
+        self.hint.hide()
+        self.column.insertWidget(self.column.count() - 1 if at is None else at + 1, card)
+
+    def clear(self) -> None:
+        """Remove all cards and show the hint again."""
+        while self.column.count() > 2:
+            item = self.column.takeAt(1)
+            widget = item.widget() if item is not None else None
+            if widget is not None:
+                widget.hide()
+                widget.deleteLater()
+        self.hint.show()
+
+
+class RunningLine(QWidget):
+    """What is under way, how far, and Cancel; or why it failed, and Retry."""
+
+    cancel_requested = Signal()
+    retry_requested = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._text = label("")
+        self._bar = QProgressBar()
+        self._bar.setTextVisible(False)
+        self._cancel = button("Cancel", "cancel", "quiet", "Stop what is under way")
+        self._retry = button("Retry", "reset", "quiet")
+        self._cancel.clicked.connect(self._on_cancel)
+        self._retry.clicked.connect(self._on_retry)
+        line = QHBoxLayout()
+        line.addWidget(self._text, 1)
+        line.addWidget(self._retry)
+        line.addWidget(self._cancel)
+        whole = QVBoxLayout(self)
+        whole.setContentsMargins(10, 4, 10, 4)
+        whole.setSpacing(2)
+        whole.addLayout(line)
+        whole.addWidget(self._bar)
+        self.hide()
+
+    def run(self, text: str, fraction: float | None = None) -> None:
+        """Show work; ``fraction`` None: how much is left cannot be known."""
+        self._say(text, "")
+        self._bar.setRange(0, 0 if fraction is None else 1000)
+        if fraction is not None:
+            self._bar.setValue(round(1000 * fraction))
+        self._bar.show()
+        self._cancel.show()
+        self._retry.hide()
+        self.show()
+
+    def fail(self, message: str, details: str = "") -> None:
+        """Show why it failed."""
+        self._say(message, "error")
+        self._text.setToolTip(details)
+        self._bar.hide()
+        self._cancel.hide()
+        self._retry.show()
+        self.show()
+
+    @property
+    def text(self) -> str:
+        """What is shown."""
+        return self._text.text()
+
+    def _say(self, text: str, role: str) -> None:
+        self._text.setText(text)
+        self._text.setToolTip("")
+        self._text.setProperty("role", role)
+        self._text.style().polish(self._text)
+
+    @Slot()
+    def _on_cancel(self) -> None:
+        self.cancel_requested.emit()
+
+    @Slot()
+    def _on_retry(self) -> None:
+        self.hide()
+        self.retry_requested.emit()
