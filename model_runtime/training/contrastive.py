@@ -1,0 +1,145 @@
+"""Stage one: volumes and texts learn one space (SigLIP), helped by labels from the truth.
+
+Two things differ from the published recipe, because a small encoder has to learn on a CPU
+within an hour: a head that names the phantom's labels, thrown away afterwards, and a text
+that also holds for another case of the batch counts as a match of that case too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_runtime.config import SiglipConfig
+from model_runtime.dcformer import Block
+from model_runtime.phantom.case import Case, Random, sample_case
+from model_runtime.phantom.language import caption, impression, short_name
+from model_runtime.siglip import Siglip
+from model_runtime.training.augment import augment
+from model_runtime.training.labels import LabelSpace
+from model_runtime.training.loop import Recipe
+from model_runtime.training.volumes import VolumeStore
+
+TEXT_LENGTH = 128
+_LABEL_CASES = 4000
+_FIRST_SCALE = 0.1
+"""Layer scale at the start; the published 1e-6 needs far longer training than this."""
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text of the batch and the findings it claims; ``whole`` claims there are no others."""
+
+    text: str
+    claims: frozenset[str]
+    whole: bool
+
+    def holds_for(self, names: frozenset[str]) -> bool:
+        """Tell whether the text is true of a case with these findings."""
+        return self.claims == names if self.whole else self.claims <= names
+
+
+def names_of(case: Case) -> frozenset[str]:
+    """Name the findings of a case as the impression does."""
+    return frozenset(short_name(finding) for finding in case.findings)
+
+
+def draw_text(case: Case, random: Random) -> Text:
+    """Draw a caption, an impression or one finding as a user would type it."""
+    names = names_of(case)
+    kind = random.random()
+    if kind < 0.45:
+        # Sizes and normal organs make it this case's own: nobody else's match.
+        return Text(caption(case, random), frozenset((f"case {case.seed}",)), whole=True)
+    if kind < 0.7 or not names:
+        return Text(_case(impression(case), random), names, whole=True)
+    one = sorted(names)[int(random.integers(len(names)))]
+    return Text(_case(one, random), frozenset((one,)), whole=False)
+
+
+def _case(text: str, random: Random) -> str:
+    return text.lower() if random.random() < 0.5 else text
+
+
+def matches(texts: Sequence[Text], cases: Sequence[Case]) -> Tensor:
+    """Matrix (cases, texts) of which text holds for which case; the diagonal always does."""
+    out = torch.eye(len(cases))
+    for row, case in enumerate(cases):
+        names = names_of(case)
+        for column, text in enumerate(texts):
+            if text.holds_for(names):
+                out[row, column] = 1
+    return out
+
+
+def pairwise_loss(
+    image: Tensor, text: Tensor, t_prime: Tensor, bias: Tensor, match: Tensor
+) -> Tensor:
+    """Sigmoid loss of arXiv 2303.15343 with given matches; with the identity, the published one."""
+    logits = image @ text.T * t_prime.exp() + bias
+    return -functional.logsigmoid((2 * match - 1) * logits).sum() / len(image)
+
+
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Tokenise for the text tower: ``<cls>`` first, cut, padded; ids and mask B × length."""
+    cls, pad = tokenizer.token_to_id("<cls>"), tokenizer.token_to_id("<pad>")
+    rows = [[cls, *tokenizer.encode(text).ids][:TEXT_LENGTH] for text in texts]
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return ids, mask
+
+
+class LabelledSiglip(nn.Module):
+    """The contrastive model and its auxiliary label head on both token streams."""
+
+    def __init__(self, config: SiglipConfig, tokens: tuple[int, int], labels: int) -> None:
+        super().__init__()
+        self.siglip = Siglip(config)
+        width = config.encoder.channels[3] * tokens[0] + config.encoder.channels[4] * tokens[1]
+        self.labels = nn.Sequential(nn.LayerNorm(width), nn.Dropout(0.2), nn.Linear(width, labels))
+        for module in self.siglip.modules():
+            if isinstance(module, Block):
+                nn.init.constant_(module.scale, _FIRST_SCALE)
+
+
+class ContrastiveStage:
+    """The trainee of stage one."""
+
+    def __init__(
+        self,
+        config: SiglipConfig,
+        tokens: tuple[int, int],
+        tokenizer: Tokenizer,
+        store: VolumeStore,
+    ) -> None:
+        self._store, self._tokenizer = store, tokenizer
+        self._cases = [sample_case(int(seed)) for seed in store.seeds]
+        # Of fixed seeds, so that a run can go on when more cases have been rendered.
+        self.space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
+        self._labels = torch.from_numpy(np.stack([self.space.encode(c) for c in self._cases]))
+        self.module = LabelledSiglip(config, tokens, len(self.space))
+
+    def loss(self, step: int, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
+        """Match of volumes and texts, plus the labels."""
+        rows = random.choice(len(self._cases), recipe.batch, replace=False)
+        grey = torch.from_numpy(self._store.get(list(rows)))
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        volume = augment(grey[:, None].float() / 255, generator)
+        cases = [self._cases[row] for row in rows]
+        texts = [draw_text(case, random) for case in cases]
+        siglip = self.module.siglip
+        states = siglip.vision_encoder(volume)
+        words = siglip.embed_text(*encode_texts(self._tokenizer, [text.text for text in texts]))
+        image = siglip.project_volume(states[-1])
+        match = pairwise_loss(image, words, siglip.t_prime, siglip.bias, matches(texts, cases))
+        flat = torch.cat((states[-2].flatten(1), states[-1].flatten(1)), dim=1)
+        logits = self.module.labels(flat)
+        named = functional.binary_cross_entropy_with_logits(logits, self._labels[rows])
+        return {"loss": match + 40 * named, "match": match, "labels": named}
