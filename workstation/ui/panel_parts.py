@@ -76,36 +76,51 @@ class Fold(QWidget):
 
 
 class Scroll(QScrollArea):
-    """A column of cards with a hint where there are none."""
+    """A column of cards; where there are none, a hint and perhaps a button that fills it."""
 
-    def __init__(self, hint: str) -> None:
+    def __init__(self, hint: str, action: QWidget | None = None) -> None:
         super().__init__()
         self.setWidgetResizable(True)
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inner = QWidget()
-        self.column = QVBoxLayout(inner)
-        self.column.setContentsMargins(10, 10, 10, 10)
-        self.column.setSpacing(8)
-        self.hint = label(hint, "dim")
-        self.hint.setAlignment(Qt.AlignmentFlag.AlignHCenter)
-        self.column.addWidget(self.hint)
-        self.column.addStretch(1)
+        self._column = QVBoxLayout(inner)
+        self._column.setContentsMargins(10, 10, 10, 10)
+        self._column.setSpacing(8)
+        self._hint = label(hint, "dim")
+        self._hint.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self._empty = QWidget()
+        empty = QVBoxLayout(self._empty)
+        empty.setContentsMargins(0, 12, 0, 0)
+        empty.addWidget(self._hint)
+        if action is not None:
+            empty.addWidget(action, 0, Qt.AlignmentFlag.AlignHCenter)
+        self._column.addWidget(self._empty)
+        self._column.addStretch(1)
         self.setWidget(inner)
+
+    def cards(self) -> list[QWidget]:
+        """Cards from top to bottom."""
+        items = (self._column.itemAt(place) for place in range(1, self._column.count() - 1))
+        widgets = (item.widget() for item in items if item is not None)
+        return [widget for widget in widgets if widget is not None]
 
     def add(self, card: QWidget, at: int | None = None) -> None:
         """Put a card at the end, or at a place from the top."""
-        self.hint.hide()
-        self.column.insertWidget(self.column.count() - 1 if at is None else at + 1, card)
+        self._empty.hide()
+        self._column.insertWidget(self._column.count() - 1 if at is None else at + 1, card)
 
     def clear(self) -> None:
         """Remove all cards and show the hint again."""
-        while self.column.count() > 2:
-            item = self.column.takeAt(1)
-            widget = item.widget() if item is not None else None
-            if widget is not None:
-                widget.hide()
-                widget.deleteLater()
-        self.hint.show()
+        for card in self.cards():
+            self._column.removeWidget(card)
+            card.hide()
+            card.deleteLater()
+        self._empty.show()
+
+    def show_hint(self, text: str) -> None:
+        """Say what to do next, or why there is nothing."""
+        self._hint.setText(text)
+        self._empty.setVisible(not self.cards())
 
 
 class RunningLine(QWidget):

@@ -122,10 +122,9 @@ class SeriesPanel(QWidget):
         self._search.textChanged.connect(self._filter)
         self._running = RunningLine()
         self._running.cancel_requested.connect(self.cancel_requested)
-        self.list = Scroll(_HINT)
-        self._open = button("Open …", "open", "primary", "Open a folder or file (Ctrl+O)")
-        self._open.clicked.connect(self.open_requested)
-        self.list.column.insertWidget(1, self._open, 0, Qt.AlignmentFlag.AlignHCenter)
+        opens = button("Open …", "open", "primary", "Open a folder or file (Ctrl+O)")
+        opens.clicked.connect(self.open_requested)
+        self.list = Scroll(_HINT, opens)
         self._skipped = QVBoxLayout()
         self._cards: list[SeriesCard] = []
         self._studies: dict[str, QLabel] = {}
@@ -147,12 +146,8 @@ class SeriesPanel(QWidget):
     def begin(self, text: str) -> None:
         """Empty the list; a scan is under way."""
         self._cards.clear()
-        for heading in self._studies.values():
-            heading.hide()
-            heading.deleteLater()
         self._studies.clear()
         self.list.clear()
-        self.list.hint.hide()
         self._clear_skipped()
         self._running.run(text)
 
@@ -166,7 +161,6 @@ class SeriesPanel(QWidget):
             if card.series.key == series.key:
                 card.show_thumbnail(series)
                 return
-        self._open.hide()
         if series.study_key not in self._studies:
             heading = label(_study_title(series), "heading")
             self._studies[series.study_key] = heading
@@ -186,9 +180,7 @@ class SeriesPanel(QWidget):
         """End the scan; tell what was left out and why."""
         self._running.hide()
         if not self._cards:
-            self.list.hint.show()
-            self.list.hint.setText("No scan was found there. " + _HINT)
-        self._open.setVisible(not self._cards)
+            self.list.show_hint("No scan was found there. " + _HINT)
         if skipped:
             count = len(skipped)
             heading = f"{count} file{'s' if count > 1 else ''} skipped"
@@ -198,7 +190,6 @@ class SeriesPanel(QWidget):
     def fail(self, message: str, details: str = "") -> None:
         """Tell why the scan ended."""
         self._running.fail(message, details)
-        self._open.show()
 
     def mark_open(self, key: str) -> None:
         """Frame the series that is on screen."""
