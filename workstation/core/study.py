@@ -43,6 +43,38 @@ class Patient:
     sex: str = ""
 
 
+@dataclass(frozen=True)
+class SliceSource:
+    """Where one slice is stored, and where its header says it lies.
+
+    Attributes
+    ----------
+    file : Path
+        The file that holds the slice.
+    frame : int
+        Index of the frame in the file; 0 for single-frame files.
+    position : tuple of float or None
+        LPS mm of the centre of the first pixel.
+    orientation : tuple of six floats or None
+        LPS unit vectors in which columns (first three) and rows (last three) grow.
+    pixel_spacing : tuple of float or None
+        mm between (rows, columns), in this order, as DICOM writes it.
+    thickness, step : float or None
+        Slice thickness and spacing between slices in mm, as the header says.
+    tilt : float
+        Gantry tilt in degrees, as the header says.
+    """
+
+    file: Path
+    frame: int = 0
+    position: tuple[float, float, float] | None = None
+    orientation: tuple[float, float, float, float, float, float] | None = None
+    pixel_spacing: tuple[float, float] | None = None
+    thickness: float | None = None
+    step: float | None = None
+    tilt: float = 0.0
+
+
 @dataclass(frozen=True, eq=False)
 class Series:
     """One series of a study, known from its headers.
@@ -65,6 +97,12 @@ class Series:
         Windowed picture of the middle slice.
     readable : str
         Empty, or the sentence why this series cannot be opened as a volume.
+    role : str
+        ``"volume"``, ``"localizer"``, ``"capture"`` (secondary capture) or ``"document"``
+        (report, dose report, presentation state …): all but volumes are set apart.
+    slices : tuple of SliceSource
+        Geometry per slice as scanned, in the order of ``files`` and frames; may be empty,
+        then the loader reads the headers again.
     """
 
     key: str
@@ -85,3 +123,5 @@ class Series:
     notices: tuple[Notice, ...] = ()
     readable: str = ""
     format: str = "DICOM"
+    role: str = "volume"
+    slices: tuple[SliceSource, ...] = ()
