@@ -1,0 +1,88 @@
+"""What the scan needs to know of one DICOM file; plain values that travel between processes."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from workstation.core.study import Patient, SliceSource
+from workstation.io.channel import Message
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Geometry of one frame; see :class:`workstation.core.study.SliceSource` for the units."""
+
+    position: tuple[float, ...] | None = None
+    orientation: tuple[float, ...] | None = None
+    pixel_spacing: tuple[float, ...] | None = None
+    thickness: float | None = None
+    step: float | None = None
+    tilt: float = 0.0
+
+
+@dataclass(frozen=True)
+class FileFacts:
+    """Header of one DICOM file, without pixels.
+
+    ``splitters`` holds the values that may tell apart slices at one position, in the order
+    in which they are tried; ``trouble`` is empty or says why there are no pixels to show.
+    """
+
+    path: str
+    size_bytes: int = 0
+    sop_class: str = ""
+    sop_uid: str = ""
+    content_hash: str = ""
+    study_uid: str = ""
+    series_uid: str = ""
+    syntax: str = ""
+    modality: str = ""
+    description: str = ""
+    study_description: str = ""
+    body_part: str = ""
+    number: int | None = None
+    instance: int | None = None
+    location: float | None = None
+    date: str = ""
+    patient: tuple[str, str, str, str, str] = ("", "", "", "", "")
+    synthetic: bool = False
+    image_type: tuple[str, ...] = ()
+    splitters: tuple[str, ...] = ()
+    rows: int = 0
+    columns: int = 0
+    photometric: str = ""
+    samples: int = 1
+    frames: tuple[Frame, ...] = field(default=(Frame(),))
+    trouble: str = ""
+
+    def as_message(self) -> Message:
+        """Write as plain values."""
+        return asdict(self)
+
+    @classmethod
+    def from_message(cls, message: Message) -> FileFacts:
+        """Read back what :meth:`as_message` wrote."""
+        values: dict[str, Any] = {key: _frozen(value) for key, value in message.items()}
+        values["frames"] = tuple(
+            Frame(**{key: _frozen(value) for key, value in frame.items()})
+            for frame in message["frames"]
+        )
+        return cls(**values)
+
+    def patient_shown(self) -> Patient:
+        """Whose file it is."""
+        name, identity, birth_date, age, sex = self.patient
+        return Patient(name=name, id=identity, birth_date=birth_date, age=age, sex=sex)
+
+    def sources(self) -> tuple[SliceSource, ...]:
+        """Give the slices that the file holds, in stored order."""
+        return tuple(
+            SliceSource(file=Path(self.path), frame=index, **vars(frame))
+            for index, frame in enumerate(self.frames)
+        )
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
