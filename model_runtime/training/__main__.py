@@ -11,6 +11,9 @@ from tokenizers import Tokenizer
 
 from model_runtime.config import ModelConfig, demo_config
 from model_runtime.training.contrastive import ContrastiveStage
+from model_runtime.training.export import export, trained_siglip
+from model_runtime.training.features import Features, compute_features
+from model_runtime.training.instruct import InstructStage
 from model_runtime.training.loop import Recipe, train
 from model_runtime.training.tokenizer import train_tokenizer
 from model_runtime.training.volumes import VolumeStore, render_shards
@@ -31,7 +34,11 @@ def _tokenizer(given: argparse.Namespace) -> None:
 
 def _recipe(given: argparse.Namespace) -> Recipe:
     return Recipe(
-        steps=given.steps, batch=given.batch, learning_rate=given.rate, seed=given.seed
+        steps=given.steps,
+        batch=given.batch,
+        learning_rate=given.rate,
+        seed=given.seed,
+        bf16=given.bf16,
     )
 
 
@@ -47,6 +54,25 @@ def _contrastive(given: argparse.Namespace) -> None:
         VolumeStore.open(given.data),
     )
     train(stage, _recipe(given), given.run / "contrastive")
+
+
+def _features(given: argparse.Namespace) -> None:
+    siglip = trained_siglip(given.run)
+    store = VolumeStore.open(given.data)
+    compute_features(siglip.vision_encoder, store, given.views).save(given.run / "features.npz")
+
+
+def _instruct(given: argparse.Namespace) -> None:
+    tokenizer = Tokenizer.from_file(str(given.run / "tokenizer.json"))
+    torch.manual_seed(given.seed)
+    features = Features.load(given.run / "features.npz")
+    stage = InstructStage(_config(tokenizer).vlm, tokenizer, features)
+    stage.module.vlm.encoder.load_state_dict(trained_siglip(given.run).vision_encoder.state_dict())
+    train(stage, _recipe(given), given.run / "instruct")
+
+
+def _export(given: argparse.Namespace) -> None:
+    export(given.run, given.out, given.card.read_text(encoding="utf-8"))
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -65,11 +91,21 @@ def _parser() -> argparse.ArgumentParser:
     words.set_defaults(job=_tokenizer)
     contrastive = jobs.add_parser("contrastive", help="stage one: SigLIP")
     contrastive.set_defaults(job=_contrastive)
-    for job in (contrastive,):
+    features = jobs.add_parser("features", help="encode the volumes for the next stages")
+    features.add_argument("--views", type=int, default=3)
+    features.set_defaults(job=_features)
+    instruct = jobs.add_parser("instruct", help="stages two and three: projector and language")
+    instruct.set_defaults(job=_instruct)
+    out = jobs.add_parser("export", help="write the model folder")
+    out.add_argument("out", type=Path)
+    out.add_argument("--card", type=Path, required=True)
+    out.set_defaults(job=_export)
+    for job in (contrastive, instruct):
         job.add_argument("--steps", type=int, default=2000)
         job.add_argument("--batch", type=int, default=32)
         job.add_argument("--rate", type=float, default=1e-3)
         job.add_argument("--seed", type=int, default=0)
+        job.add_argument("--bf16", action="store_true")
     return parser
 
 

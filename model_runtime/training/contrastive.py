@@ -126,12 +126,10 @@ class ContrastiveStage:
         self._labels = torch.from_numpy(np.stack([self.space.encode(c) for c in self._cases]))
         self.module = LabelledSiglip(config, tokens, len(self.space))
 
-    def loss(self, step: int, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
+    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Match of volumes and texts, plus the labels."""
         rows = random.choice(len(self._cases), recipe.batch, replace=False)
-        grey = torch.from_numpy(self._store.get(list(rows)))
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        volume = augment(grey[:, None].float() / 255, generator)
+        volume = augment(self._store.get(list(rows)), random)
         cases = [self._cases[row] for row in rows]
         texts = [draw_text(case, random) for case in cases]
         siglip = self.module.siglip

@@ -32,7 +32,7 @@ class Recipe:
     weight_decay: float = 0.05
     warmup: int = 50
     seed: int = 0
-    checkpoint_every: int = 200
+    checkpoint_every: int = 100
     clip: float = 1.0
     bf16: bool = False
 
@@ -51,7 +51,7 @@ class Trainee(Protocol):
     def module(self) -> nn.Module:
         """Everything that is learnt and saved in a checkpoint."""
 
-    def loss(self, step: int, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
+    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Losses by name; ``"loss"`` is the one that is minimised."""
 
 
@@ -120,7 +120,7 @@ def _step(
     for group in optimizer.param_groups:
         group["lr"] = recipe.rate(step)
     with torch.autocast("cpu", torch.bfloat16, enabled=recipe.bf16):
-        losses = trainee.loss(step, random, recipe)
+        losses = trainee.loss(random, recipe)
     loss = losses["loss"]
     if not torch.isfinite(loss):
         raise Diverged(f"the loss of step {step} is {loss.item()}")

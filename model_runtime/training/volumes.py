@@ -59,9 +59,10 @@ def render_shards(
     folder.mkdir(parents=True, exist_ok=True)
     starts = range(first, first + count, SHARD_CASES)
     with ProcessPoolExecutor(processes) as pool:
+        counts = [min(SHARD_CASES, first + count - start) for start in starts]
         work = [
-            pool.submit(_write_shard, folder, start, min(SHARD_CASES, first + count - start), config)
-            for start in starts
+            pool.submit(_write_shard, folder, start, number, config)
+            for start, number in zip(starts, counts, strict=True)
         ]
         for done in work:
             _LOG.info("rendered %s", done.result().name)

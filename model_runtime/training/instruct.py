@@ -1,0 +1,134 @@
+"""Stages two and three: the projector, then with it the language model, on frozen features.
+
+The demonstration model's language model starts from nothing, so both stages train all of
+it; the encoder stays as stage one left it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from tokenizers import Tokenizer
+from torch import Tensor, nn
+from torch.nn import functional
+
+from model_runtime.config import VlmConfig
+from model_runtime.phantom.case import Case, Random, sample_case
+from model_runtime.phantom.language import Question, questions, report
+from model_runtime.prompt import choice_answer, question_prompt
+from model_runtime.training.features import Features
+from model_runtime.training.labels import LabelSpace
+from model_runtime.training.loop import Recipe
+from model_runtime.vlm import IGNORED_LABEL, Vlm
+
+_ASKING = ("Is there ", "Is there a ", "Is there any ", "Does the scan show ", "Do you see ")
+_LABEL_WEIGHT = 20.0
+_LABEL_CASES = 4000
+
+
+@dataclass(frozen=True)
+class Example:
+    """A prompt behind the image, and the answer to learn."""
+
+    prompt: str
+    answer: str
+
+
+def question_example(question: Question, random: Random) -> Example:
+    """Ask a question open or closed, in words a user might type."""
+    text = rephrased(question.text, random)
+    if question.choices and random.random() < 0.6:
+        place = question.choices.index(question.answer)
+        return Example(
+            question_prompt(text, question.choices), choice_answer(question.choices, place)
+        )
+    return Example(question_prompt(text), question.answer)
+
+
+def rephrased(text: str, random: Random) -> str:
+    """Vary how a question begins and ends; its meaning stays."""
+    for opening in ("Is there ", "Does the scan show "):
+        if text.startswith(opening):
+            text = _ASKING[int(random.integers(len(_ASKING)))] + text[len(opening) :]
+            break
+    if random.random() < 0.15:
+        text = text.lower()
+    return text.rstrip("?") if random.random() < 0.1 else text
+
+
+def draw_questions(case: Case, count: int, random: Random) -> list[Example]:
+    """Draw distinct questions of a case."""
+    asked = questions(case, random)
+    order = random.permutation(len(asked))[:count]
+    return [question_example(asked[place], random) for place in order]
+
+
+def collate(
+    tokenizer: Tokenizer, examples: Sequence[Example], eos: int, pad: int
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Tokenise and pad: ids, labels (answer and end only) and mask, each B × length."""
+    rows, starts = [], []
+    for example in examples:
+        prompt = tokenizer.encode(example.prompt, add_special_tokens=False).ids
+        answer = tokenizer.encode(example.answer, add_special_tokens=False).ids
+        rows.append([*prompt, *answer, eos])
+        starts.append(len(prompt))
+    width = max(map(len, rows))
+    ids = torch.full((len(rows), width), pad)
+    labels = torch.full((len(rows), width), IGNORED_LABEL)
+    mask = torch.zeros((len(rows), width), dtype=torch.long)
+    for place, (row, start) in enumerate(zip(rows, starts, strict=True)):
+        ids[place, : len(row)] = torch.tensor(row)
+        labels[place, start : len(row)] = torch.tensor(row[start:])
+        mask[place, : len(row)] = 1
+    return ids, labels, mask
+
+
+class LabelledVlm(nn.Module):
+    """The model and an auxiliary label head on its image tokens, used in training only."""
+
+    def __init__(self, config: VlmConfig, labels: int) -> None:
+        super().__init__()
+        self.vlm = Vlm(config)
+        self.vlm.encoder.requires_grad_(False)
+        width = config.projector.image_tokens * config.language.hidden_size
+        self.labels = nn.Sequential(nn.Flatten(), nn.LayerNorm(width), nn.Linear(width, labels))
+
+
+class InstructStage:
+    """The trainee of stages two and three: reports and questions from frozen features."""
+
+    def __init__(self, config: VlmConfig, tokenizer: Tokenizer, features: Features) -> None:
+        self._tokenizer, self._features = tokenizer, features
+        self._prompt = config.prompt
+        self._cases = [sample_case(int(seed)) for seed in features.seeds]
+        space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
+        self._labels = torch.from_numpy(np.stack([space.encode(case) for case in self._cases]))
+        self.module = LabelledVlm(config, len(space))
+
+    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
+        """Cross-entropy of reports and of two questions each, plus the labels."""
+        rows = random.choice(len(self._cases), recipe.batch, replace=False)
+        low, high = self._features.draw(rows, random)
+        vlm = self.module.vlm
+        image = vlm.projector(low, high)
+        cases = [self._cases[row] for row in rows]
+        told = [Example(self._prompt.report, report(case, random)) for case in cases]
+        written = self._words(image, told)
+        asked = [draw_questions(case, 2, random) for case in cases]
+        owners = torch.tensor([place for place, two in enumerate(asked) for _ in two])
+        answered = self._words(image[owners], [example for two in asked for example in two])
+        named = functional.binary_cross_entropy_with_logits(
+            self.module.labels(image).float(), self._labels[rows]
+        )
+        loss = written + 0.5 * answered + _LABEL_WEIGHT * named
+        return {"loss": loss, "report": written, "answer": answered, "labels": named}
+
+    def _words(self, image: Tensor, examples: Sequence[Example]) -> Tensor:
+        ids, labels, mask = collate(
+            self._tokenizer, examples, self._prompt.eos_token, self._prompt.pad_token
+        )
+        return self.module.vlm.loss(image, ids, labels, mask)
