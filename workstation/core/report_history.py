@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from workstation.core.authorship import NOTHING, Fragment
 from workstation.core.report import Report, Sentence, accept, replaced
-from workstation.core.sentences import Span
+from workstation.core.sentences import Span, sentences
 
 _LIMIT = 500
 
@@ -40,7 +40,9 @@ class Change:
     def apply(self, report: Report) -> Report:
         """Report after this step."""
         after = replaced(report, self.position, len(self.removed), self.inserted)
-        return replace(after, accepted=(after.accepted - self.lost) | self.gained)
+        # What the model wrote on to in the meantime is no longer what was accepted.
+        wanted = (after.accepted - self.lost) | self.gained
+        return replace(after, accepted=wanted & set(sentences(after.text)))
 
 
 def replacing(report: Report, position: int, removed: int, inserted: Fragment) -> Change:
