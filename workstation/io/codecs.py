@@ -67,9 +67,7 @@ def _with_imagecodecs(
     table = dataset.get("ExtendedOffsetTable")
     lengths = dataset.get("ExtendedOffsetTableLengths")
     offsets = (table, lengths) if table and lengths else None
-    code = get_frame(
-        dataset.PixelData, frame, number_of_frames=frames, extended_offsets=offsets
-    )
+    code = get_frame(dataset.PixelData, frame, number_of_frames=frames, extended_offsets=offsets)
     return np.asarray(decoder(code))
 
 

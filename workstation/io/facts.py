@@ -84,5 +84,5 @@ class FileFacts:
         )
 
 
-def _frozen(value: Any) -> Any:
+def _frozen(value: Any) -> Any:  # noqa: ANN401 - JSON in, the same with tuples out
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value

@@ -10,6 +10,14 @@ from numpy.typing import NDArray
 
 from workstation.core.geometry import Geometry, Point, Vector
 from workstation.core.study import Notice, Severity, SliceSource
+from workstation.io.grid_notices import (
+    NO_POSITIONS,
+    NO_SPACING,
+    cosine_notices,
+    missing_notice,
+    resampled_notices,
+    thickness_notices,
+)
 
 SHORT_SERIES = 30
 _MOST_MISSING = 0.5
@@ -60,7 +68,7 @@ class GridPlan:
 
 
 def slice_axes(source: SliceSource) -> NDArray[np.float64] | None:
-    """Unit vectors (3, 3): LPS directions of columns, rows and the normal; None if unknown."""
+    """Find unit vectors (3, 3): LPS directions of columns, rows and the normal; None if unknown."""
     if source.orientation is None:
         return None
     axes = np.array(source.orientation, dtype=np.float64).reshape(2, 3)
@@ -85,7 +93,8 @@ def along_normal(slices: Sequence[SliceSource]) -> NDArray[np.float64]:
     axes = slice_axes(slices[0])
     if axes is None:
         return np.arange(len(slices), dtype=np.float64)
-    return np.array([one.position for one in slices], dtype=np.float64) @ axes[2]
+    positions = np.array([one.position for one in slices], dtype=np.float64)
+    return np.asarray(positions @ axes[2])
 
 
 def plan_grid(
@@ -99,26 +108,15 @@ def plan_grid(
     plan = _placed(slices, size) if has_positions(slices) else _stacked(slices, size)
     extra: list[Notice] = []
     if slices[0].pixel_spacing is None:
-        extra.append(_NO_SPACING)
+        extra.append(NO_SPACING)
     if 1 < len(slices) < min_short:
         extra.append(Notice(f"This is a short series: {len(slices)} slices.", Severity.INFO))
     calibrated = slices[0].pixel_spacing is not None
     return replace(plan, notices=(*plan.notices, *extra), calibrated=calibrated)
 
 
-_NO_SPACING = Notice(
-    "The header does not give the pixel spacing: distances are shown in pixels.",
-    badge="no pixel spacing",
-)
-_NO_POSITIONS = Notice(
-    "The header does not say where the slices lie: they are shown in stored order, and "
-    "orientation and distances across slices are not reliable.",
-    badge="positions unknown",
-)
-
-
 def _in_plane(slices: Sequence[SliceSource]) -> tuple[float, float]:
-    """mm along (columns i, rows j)."""
+    """Mm along (columns i, rows j)."""
     rows, columns = slices[0].pixel_spacing or (1.0, 1.0)
     return columns, rows
 
@@ -135,7 +133,7 @@ def _stacked(slices: Sequence[SliceSource], size: tuple[int, int]) -> GridPlan:
             shape=(count, *size), spacing=(*_in_plane(slices), _default_step(slices))
         ),
         targets=tuple(range(count)),
-        notices=(_NO_POSITIONS,),
+        notices=(NO_POSITIONS,),
         approximate=True,
     )
 
@@ -189,9 +187,9 @@ def _direct(
     axes = np.asarray(slice_axes(slices[0]))
     count = int(places[-1]) + 1
     missing = sorted(set(range(count)) - set(places.tolist()))
-    notices = [_missing_notice(missing, heights[0], step, axes[2])] if missing else []
-    notices += _thickness_notices(slices, step) if len(slices) > 1 else []
-    squint = _cosine_notices(slices[0])
+    notices = [missing_notice(missing, heights[0], step, axes[2])] if missing else []
+    notices += thickness_notices(slices, step) if len(slices) > 1 else []
+    squint = cosine_notices(slices[0])
     return GridPlan(
         slices=tuple(slices),
         geometry=Geometry(
@@ -204,40 +202,6 @@ def _direct(
         notices=(*notices, *squint),
         approximate=bool(missing or squint),
     )
-
-
-def _missing_notice(missing: list[int], start: float, step: float, normal: Vector) -> Notice:
-    noun = "slice is" if len(missing) == 1 else "slices are"
-    axis = "RAS"[int(np.argmax(np.abs(normal)))]
-    places = ", ".join(f"{start + index * step:.1f}" for index in missing[:40])
-    return Notice(
-        f"{len(missing)} {noun} missing from this series; their places stay empty.",
-        badge=f"{len(missing)} missing slices" if len(missing) > 1 else "1 missing slice",
-        details=f"Missing at (mm along the slice normal, mainly {axis}): {places}",
-    )
-
-
-def _thickness_notices(slices: list[SliceSource], step: float) -> list[Notice]:
-    thickness = slices[0].thickness
-    if not thickness or thickness <= 0 or step <= thickness * 1.1:
-        return []
-    text = f"Slices {thickness:g} mm thick lie {step:g} mm apart: what is between was not scanned."
-    return [Notice(text, Severity.INFO)]
-
-
-def _cosine_notices(source: SliceSource) -> list[Notice]:
-    axes = np.array(source.orientation, dtype=np.float64).reshape(2, 3)
-    skew = max(abs(float(axes[0] @ axes[1])), *np.abs(np.linalg.norm(axes, axis=1) - 1))
-    if skew <= 1e-3:
-        return []
-    return [
-        Notice(
-            "The header's image axes are not at right angles or not of unit length; they were "
-            "corrected, and distances are approximate.",
-            badge="axes corrected",
-            details=f"largest deviation {skew:.4f}",
-        )
-    ]
 
 
 def _resampled(
@@ -269,7 +233,9 @@ def _resampled(
         targets=(),
         blends=blends,
         shifts=shifts,
-        notices=_resampled_notices(heights, step, angle, even, blends),
+        notices=resampled_notices(
+            heights, step, angle, even=even, empty=sum(blend is None for blend in blends)
+        ),
         approximate=True,
     )
 
@@ -309,28 +275,6 @@ def _tilt_angle(heights: Vector, drift: NDArray[np.float64]) -> float:
     """Angle in degrees between the slice normal and the line on which the slices lie."""
     sideways = float(np.linalg.norm(drift[-1] - drift[0]))
     return float(np.degrees(np.arctan2(sideways, heights[-1] - heights[0])))
-
-
-def _resampled_notices(
-    heights: Vector, step: float, angle: float, even: bool, blends: tuple[Blend | None, ...]
-) -> tuple[Notice, ...]:
-    gaps = np.diff(heights)
-    done, short = [], []
-    if angle > 0.1:
-        done.append(f"slices shifted sideways to undo a gantry tilt of {angle:.1f}°")
-        short.append(f"tilt {angle:.1f}°")
-    if not even:
-        done.append(
-            f"slices {gaps.min():.2f} to {gaps.max():.2f} mm apart interpolated linearly to "
-            f"one every {step:.2f} mm"
-        )
-        short.append("uneven spacing")
-    empty = sum(blend is None for blend in blends)
-    if empty:
-        done.append(f"{empty} grid slices left empty where nothing was scanned nearby")
-    text = "This volume was resampled to a regular grid; measurements on it are approximate."
-    what = ", ".join(short) or "irregular positions"
-    return (Notice(text, badge=f"resampled ({what})", details="\n".join(done)),)
 
 
 def _point(values: object) -> Point:

@@ -47,8 +47,7 @@ def group_series(files: Sequence[FileFacts]) -> tuple[list[Series], list[Notice]
     series: list[Series] = []
     for bucket in _buckets(unique):
         parts = _split(bucket)
-        for part in parts:
-            series.append(_series(part, _part_notices(part, parts, shared)))
+        series += [_series(part, _part_notices(part, parts, shared)) for part in parts]
     return sorted(series, key=_shown_order), notices
 
 

@@ -153,7 +153,10 @@ def _at_pixels(stream: BinaryIO, dataset: FileDataset) -> bool:
 
 
 def _digest(stream: BinaryIO) -> str:
-    return hashlib.file_digest(stream, "sha256").hexdigest()
+    digest = hashlib.sha256()
+    while chunk := stream.read(2**20):
+        digest.update(chunk)
+    return digest.hexdigest()
 
 
 def _facts(path: Path, dataset: FileDataset, has_pixels: bool, digest: str) -> FileFacts:

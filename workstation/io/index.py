@@ -9,7 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,15 @@ class ScanFinished:
 ScanEvent = ScanProgress | SeriesFound | SeriesThumbnail | ScanFinished
 
 
+@dataclass
+class _Scan:
+    """What a scan has found so far."""
+
+    total: int
+    skipped: list[SkippedFile]
+    facts: list[FileFacts] = field(default_factory=list)
+
+
 def scan(
     paths: Sequence[Path], cancelled: threading.Event, pool: WorkerPool
 ) -> Iterator[ScanEvent]:
@@ -78,10 +87,10 @@ def scan(
     files = _files(paths, cancelled, skipped)
     volumes = [path for path in files if volume_suffix(path)]
     others = [path for path in files if not volume_suffix(path)]
-    facts: list[FileFacts] = []
+    state = _Scan(len(files), skipped)
     yield ScanProgress(0, len(files), "")
-    yield from _read_headers(others, len(files), facts, skipped, cancelled, pool)
-    found, notices = group_series(facts)
+    yield from _read_headers(others, state, cancelled, pool)
+    found, notices = group_series(state.facts)
     found += _volume_series(volumes, skipped, cancelled, pool)
     if cancelled.is_set():
         return
@@ -145,14 +154,9 @@ def _is_archive(path: Path) -> bool:
 
 
 def _read_headers(
-    files: list[Path],
-    total: int,
-    facts: list[FileFacts],
-    skipped: list[SkippedFile],
-    cancelled: threading.Event,
-    pool: WorkerPool,
+    files: list[Path], state: _Scan, cancelled: threading.Event, pool: WorkerPool
 ) -> Iterator[ScanProgress]:
-    """Fill ``facts`` in the order of the files."""
+    """Collect the headers' facts in the order of the files."""
     items: list[Message] = [{"path": str(path)} for path in files]
     read: dict[int, FileFacts] = {}
     shown = time.monotonic()
@@ -160,13 +164,13 @@ def _read_headers(
     for done, outcome in enumerate(outcomes, start=1):
         path = files[outcome.index]
         if outcome.value is None:
-            skipped.append(SkippedFile(path, outcome.reason))
+            state.skipped.append(SkippedFile(path, outcome.reason))
         else:
             read[outcome.index] = FileFacts.from_message(outcome.value)
         if time.monotonic() - shown > _SECONDS_BETWEEN_EVENTS:
             shown = time.monotonic()
-            yield ScanProgress(done, total, path.name)
-    facts += [read[index] for index in sorted(read)]
+            yield ScanProgress(done, state.total, path.name)
+    state.facts += [read[index] for index in sorted(read)]
 
 
 def _volume_series(

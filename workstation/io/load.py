@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +18,6 @@ from workstation.core.volume import Volume
 from workstation.io.channel import Message
 from workstation.io.facts import FileFacts
 from workstation.io.grid import GridPlan, plan_grid
-
 from workstation.io.pool import Outcome, WorkerPool
 from workstation.io.resample import AIR, blended, shifted
 from workstation.io.shared import SharedBlock
@@ -217,7 +216,7 @@ def _source_count(plan: GridPlan) -> int:
 
 
 def _from_the_middle(count: int) -> list[int]:
-    """Indices in the order of their distance from the middle."""
+    """Order indices by their distance from the middle."""
     return sorted(range(count), key=lambda index: abs(index - count // 2))
 
 
@@ -271,8 +270,12 @@ class _Resampled:
         blend = self._loading.plan.blends[index]
         if blend is None:
             return []
-        return sorted({blend.lower if blend.weight < 1 else blend.upper,
-                       blend.upper if blend.weight > 0 else blend.lower})
+        return sorted(
+            {
+                blend.lower if blend.weight < 1 else blend.upper,
+                blend.upper if blend.weight > 0 else blend.lower,
+            }
+        )
 
     def _shifted(self, source: int) -> NDArray[np.float32]:
         plan = self._loading.plan

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -17,26 +16,11 @@ from pydicom.uid import UID
 from workstation.core.errors import DecodeError, InputError
 from workstation.io.channel import Message
 from workstation.io.codecs import decode_frame
-from workstation.io.header import number, numbers, open_regular, parse, text, transfer_syntax
-from workstation.io.resample import AIR
+from workstation.io.header import number, open_regular, parse, text, transfer_syntax
+from workstation.io.rescale import Slice, rescaled, significant
 from workstation.io.shared import write_block
 
-
-_LOWEST, _HIGHEST = -32768, 32767
 _UNDEFINED = 0xFFFFFFFF
-
-
-@dataclass(frozen=True)
-class Slice:
-    """One decoded slice.
-
-    ``values`` is int16 (rows, columns): HU for CT, rescaled values otherwise. ``window`` is
-    the header's (width, centre) or None. ``remarks`` are what must be said of the pixels.
-    """
-
-    values: NDArray[np.int16]
-    window: tuple[float, float] | None
-    remarks: tuple[str, ...]
 
 
 def decode_into_block(item: Message) -> Message:
@@ -70,7 +54,7 @@ def decode(path: Path, frame: int = 0) -> Slice:
             stored = _native(stream, dataset, syntax, frame)
     if stored.ndim == 3 or text(dataset, "PhotometricInterpretation") == "PALETTE COLOR":
         return _grey(dataset, stored, syntax)
-    return _rescaled(dataset, _significant(dataset, stored), frame)
+    return rescaled(dataset, significant(dataset, stored), frame)
 
 
 def _check(dataset: FileDataset) -> None:
@@ -100,9 +84,7 @@ def _frame_bytes(dataset: Dataset) -> int:
     return size
 
 
-def _native(
-    stream: BinaryIO, dataset: FileDataset, syntax: UID, frame: int
-) -> NDArray[Any]:
+def _native(stream: BinaryIO, dataset: FileDataset, syntax: UID, frame: int) -> NDArray[Any]:
     """Read an uncompressed frame straight from its bytes, after counting them."""
     size = _frame_bytes(dataset)
     length = _native_length(stream, syntax)
@@ -133,9 +115,7 @@ def _native_length(stream: BinaryIO, syntax: UID) -> int:
     return int(length)
 
 
-def _compressed(
-    stream: BinaryIO, dataset: FileDataset, syntax: UID, frame: int
-) -> NDArray[Any]:
+def _compressed(stream: BinaryIO, dataset: FileDataset, syntax: UID, frame: int) -> NDArray[Any]:
     stream.seek(0)
     try:
         whole = pydicom.dcmread(stream, force=True)
@@ -167,119 +147,6 @@ def _upsampled(flat: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
     pairs = flat.reshape(-1, 4)
     pixels = np.stack((pairs[:, (0, 1)], pairs[:, (2, 2)], pairs[:, (3, 3)]), axis=-1)
     return pixels.reshape(shape)
-
-
-def _significant(dataset: Dataset, stored: NDArray[Any]) -> NDArray[Any]:
-    """Keep the bits that belong to the pixel, with their sign; drop overlays and garbage."""
-    bits = int(number(dataset, "BitsStored") or dataset.BitsAllocated)
-    high = number(dataset, "HighBit")
-    low = int(high) + 1 - bits if high is not None and stored.dtype.itemsize == 2 else 0
-    signed = number(dataset, "PixelRepresentation") == 1.0
-    if stored.dtype.itemsize == 1:
-        stored = stored.astype(np.int8 if stored.dtype.kind == "i" else np.uint8).astype(np.uint16)
-    raw = stored.astype(np.uint16, copy=False)
-    left = 16 - bits - low
-    if signed:
-        shifted = (raw << left).view(np.int16) if left else raw.view(np.int16)
-        return shifted >> (16 - bits) if bits < 16 else shifted
-    if bits == 16:
-        return raw
-    return (raw >> low) & np.uint16((1 << bits) - 1)
-
-
-def _transformation(dataset: Dataset, frame: int) -> tuple[float, float]:
-    """Rescale (slope, intercept) of the frame."""
-    holder = dataset
-    for group in _functional_groups(dataset, frame):
-        if items := group.get("PixelValueTransformationSequence"):
-            holder = items[0]
-    if "RescaleSlope" not in holder:
-        return 1.0, number(holder, "RescaleIntercept") or 0.0
-    slope, intercept = number(holder, "RescaleSlope"), number(holder, "RescaleIntercept")
-    if not slope:
-        raise DecodeError("its rescale slope is zero or not a number, so its values mean nothing")
-    return slope, intercept or 0.0
-
-
-def _functional_groups(dataset: Dataset, frame: int) -> list[Dataset]:
-    shared = dataset.get("SharedFunctionalGroupsSequence") or []
-    own = dataset.get("PerFrameFunctionalGroupsSequence") or []
-    return [*shared[:1], *own[frame : frame + 1]]
-
-
-def _window(dataset: Dataset, frame: int) -> tuple[float, float] | None:
-    holders = [dataset]
-    for group in _functional_groups(dataset, frame):
-        holders += list(group.get("FrameVOILUTSequence") or [])
-    for holder in reversed(holders):
-        width, center = numbers(holder, "WindowWidth"), numbers(holder, "WindowCenter")
-        if width and center and width[0] >= 1:
-            return width[0], center[0]
-    return None
-
-
-def _rescaled(dataset: Dataset, stored: NDArray[Any], frame: int) -> Slice:
-    """Apply slope and intercept; exact where they are whole numbers."""
-    slope, intercept = _transformation(dataset, frame)
-    is_ct = text(dataset, "Modality") == "CT"
-    remarks: list[str] = []
-    values = _linear(stored, slope, intercept, remarks)
-    window = _window(dataset, frame)
-    padded = _padding(dataset, stored)
-    if padded is not None and padded.any():
-        values = values.copy() if not values.flags.writeable else values
-        outside = AIR if is_ct else int(values[~padded].min()) if not padded.all() else 0
-        values[padded] = outside
-    if text(dataset, "PhotometricInterpretation") == "MONOCHROME1" and not is_ct:
-        values, window = _inverted(values, window)
-        remarks.append("stored as a negative (MONOCHROME1), shown as a positive")
-    if is_ct and "RescaleSlope" not in dataset and not _functional_groups(dataset, frame):
-        remarks.append("no rescale in the header: values may not be Hounsfield units")
-    return Slice(values, window, tuple(remarks))
-
-
-def _linear(
-    stored: NDArray[Any], slope: float, intercept: float, remarks: list[str]
-) -> NDArray[np.int16]:
-    limits = np.iinfo(stored.dtype) if stored.size == 0 else None
-    low, high = (limits.min, limits.max) if limits else (int(stored.min()), int(stored.max()))
-    ends = sorted((low * slope + intercept, high * slope + intercept))
-    if ends[0] < _LOWEST or ends[1] > _HIGHEST:
-        remarks.append("values beyond what 16 bits hold are shown as the limit")
-    elif slope == 1.0 and intercept == int(intercept):
-        if intercept == 0:
-            return stored.astype(np.int16)
-        return np.add(stored, np.array(int(intercept), np.int16), dtype=np.int16, casting="unsafe")
-    exact = stored * np.float32(slope) if slope != int(slope) else stored * float(slope)
-    return np.clip(np.rint(exact + intercept), _LOWEST, _HIGHEST).astype(np.int16)
-
-
-def _padding(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Mark the pixels that the scanner marked as outside its field of view."""
-    value = number(dataset, "PixelPaddingValue")
-    if value is None:
-        return None
-    limit = number(dataset, "PixelPaddingRangeLimit")
-    if limit is None or limit == value:
-        return np.asarray(stored == _like(stored, value))
-    low, high = sorted((_like(stored, value), _like(stored, limit)))
-    return np.asarray((stored >= low) & (stored <= high))
-
-
-def _like(stored: NDArray[Any], value: float) -> int:
-    """Read a padding value in the pixels' own signedness: some scanners write the other one."""
-    whole = int(value)
-    limits = np.iinfo(stored.dtype)
-    if whole > limits.max:
-        return whole - 65536
-    return whole + 65536 if whole < limits.min else whole
-
-
-def _inverted(
-    values: NDArray[np.int16], window: tuple[float, float] | None
-) -> tuple[NDArray[np.int16], tuple[float, float] | None]:
-    flipped = (-1 - values.astype(np.int32)).astype(np.int16)
-    return flipped, None if window is None else (window[0], -window[1])
 
 
 def _decodes_to_rgb(syntax: UID) -> bool:

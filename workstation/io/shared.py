@@ -58,6 +58,6 @@ def write_block(address: str, offset: int, pixels: NDArray[np.int16]) -> None:
     """Write pixels into another process's :class:`SharedBlock`, from byte ``offset`` on."""
     with Path(address).open("r+b", buffering=0) as block:
         block.seek(offset)
-        view = memoryview(np.ascontiguousarray(pixels)).cast("B")
+        view = np.ascontiguousarray(pixels).data.cast("B")
         while view.nbytes:
             view = view[block.write(view) :]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,9 @@ from workstation.io.formats import FORMATS, volume_suffix
 from workstation.io.header import open_regular
 from workstation.io.shared import write_block
 from workstation.io.thumbnail import picture
+
+if TYPE_CHECKING:
+    import SimpleITK
 
 _LARGEST = 32767
 
@@ -76,10 +79,10 @@ def looks_like_hounsfield(values: NDArray[np.int16]) -> bool:
     low, high = int(sample.min()), int(sample.max())
     air = float(((sample >= -1100) & (sample <= -850)).mean())
     tissue = float(((sample >= -200) & (sample <= 200)).mean())
-    return -4096 <= low <= -500 and 100 <= high and air > 0.01 and tissue > 0.01
+    return -4096 <= low <= -500 and high >= 100 and air > 0.01 and tissue > 0.01
 
 
-def _reader(path: Path) -> Any:
+def _reader(path: Path) -> SimpleITK.ImageFileReader:
     import SimpleITK
 
     with open_regular(path) as stream:
@@ -117,7 +120,7 @@ def _check_detached(path: Path) -> None:
 
 
 def _read(path: Path) -> NDArray[Any]:
-    """Stored values (z, y, x) after the file's own scaling; of a 4D file the first volume."""
+    """Read values (z, y, x) after the file's own scaling; of a 4D file the first volume."""
     import SimpleITK
 
     reader = _reader(path)
@@ -139,7 +142,7 @@ def _as_int16(values: NDArray[Any], remarks: list[str]) -> NDArray[np.int16]:
     low, high = values.min(), values.max()
     if low < -_LARGEST - 1 or high > _LARGEST:
         remarks.append("values beyond what 16 bits hold are shown as the limit")
-    return np.clip(values, -_LARGEST - 1, _LARGEST).astype(np.int16)
+    return np.asarray(np.clip(values, -_LARGEST - 1, _LARGEST), dtype=np.int16)
 
 
 def _rounded(values: NDArray[Any], remarks: list[str]) -> NDArray[Any]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 
@@ -19,9 +20,7 @@ from workstation.io.shared import SharedBlock
 SECONDS = 120.0
 
 
-def read_volume_file(
-    series: Series, cancelled: threading.Event, pool: WorkerPool
-) -> Volume | None:
+def read_volume_file(series: Series, cancelled: threading.Event, pool: WorkerPool) -> Volume | None:
     """Read a whole volume file; None if cancelled.
 
     Raises
@@ -30,7 +29,8 @@ def read_volume_file(
         If the file cannot be read; names the file.
     """
     path = series.files[0]
-    header = _only(pool, "volume_header", {"path": str(path)}, cancelled, path.name, 1 << 30)
+    question = _Question("volume_header", {"path": str(path)}, 1 << 30)
+    header = _answer(question, cancelled, pool)
     if header is None:
         return None
     geometry, flip = file_geometry(header)
@@ -43,7 +43,7 @@ def read_volume_file(
     }
     memory = (1 << 30) + 3 * int(header["bytes"])
     try:
-        answer = _only(pool, "volume_decode", item, cancelled, path.name, memory)
+        answer = _answer(_Question("volume_decode", item, memory), cancelled, pool)
     finally:
         block.close()
     if answer is None:
@@ -78,23 +78,24 @@ def file_geometry(header: Message) -> tuple[Geometry, bool]:
     return geometry, flip
 
 
-def _only(
-    pool: WorkerPool,
-    kind: str,
-    item: Message,
-    cancelled: threading.Event,
-    name: str,
-    memory: int,
-) -> Message | None:
+@dataclass(frozen=True)
+class _Question:
+    kind: str
+    item: Message
+    memory: int
+
+
+def _answer(question: _Question, cancelled: threading.Event, pool: WorkerPool) -> Message | None:
     """Answer to a single item; None if cancelled."""
+    kind, item, memory = question.kind, question.item, question.memory
     outcomes: list[Outcome] = list(
         pool.run(kind, [item], cancelled, priority=0, timeout=SECONDS, memory=memory)
     )
     if not outcomes:
         return None
     if outcomes[0].value is None:
-        reason = f"{name} cannot be opened: {outcomes[0].reason}."
-        raise InputError(reason, outcomes[0].details)
+        name = Path(item["path"]).name
+        raise InputError(f"{name} cannot be opened: {outcomes[0].reason}.", outcomes[0].details)
     return outcomes[0].value
 
 
