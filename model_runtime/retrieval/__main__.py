@@ -19,10 +19,7 @@ from model_runtime import api
 from model_runtime.engine import LocalEngine
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.render import render
-from model_runtime.retrieval.index import save_embeddings
-
-PRIOR_SHAPE = (96, 256, 256)
-"""(z, y, x) voxels of a prior case when it is rendered."""
+from model_runtime.retrieval.index import PRIOR_SHAPE, save_embeddings
 
 
 def prior_volume(seed: int) -> api.VolumeInput:

@@ -19,6 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Vectors = NDArray[np.float32]
+PRIOR_SHAPE = (96, 256, 256)
+"""(z, y, x) voxels of a synthetic prior case when it is rendered from its seed."""
 
 
 class IndexFaultError(Exception):
