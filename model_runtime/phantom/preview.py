@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime.api import HuWindow, Region
-from model_runtime.phantom.case import Case
+from model_runtime.phantom.case import Case, Finding
 from model_runtime.phantom.render import render
 
 Picture = NDArray[np.uint8]
@@ -18,6 +18,7 @@ _WINDOWS = {
     Region.ABDOMEN: HuWindow(-160, 240),
     Region.HEAD: HuWindow(-10, 90),
 }
+_FAINT_HU = {Region.CHEST: 40, Region.ABDOMEN: 15, Region.HEAD: 8}
 # Findings whose removal redraws the rest of the anatomy or that are everywhere.
 _DIFFUSE = ("emphysema", "steatosis", "ascites")
 
@@ -63,23 +64,36 @@ def sheet(pictures: list[Picture], columns: int) -> Picture:
     return out
 
 
-def _main_finding(case: Case, voxels: NDArray[np.int16]) -> tuple[int, int]:
-    """Find (z, y) of the slices that the first local finding changes most.
+def hidden(case: Case) -> tuple[Finding, ...]:
+    """Name the local findings that another one has painted over, so that nothing shows."""
+    voxels, _matrix = render(case, _GRID, body_only=True)
+    local = (f for f in case.findings if f.kind not in _DIFFUSE)
+    return tuple(f for f in local if not _changed(case, f, voxels).any())
 
-    The case is rendered again without the finding and the two are compared, so that
-    the place needs no second description of the anatomy.
+
+def _main_finding(case: Case, voxels: NDArray[np.int16]) -> tuple[int, int]:
+    """Find (z, y) of the slices that the first local finding that shows changes most."""
+    for finding in case.findings:
+        if finding.kind in _DIFFUSE:
+            continue
+        changed = _changed(case, finding, voxels)
+        if changed.any():
+            return int(changed.sum((1, 2)).argmax()), int(changed.sum((0, 2)).argmax())
+    return int(voxels.shape[0] * 0.55), int(voxels.shape[1] * 0.5)
+
+
+def _changed(case: Case, finding: Finding, voxels: NDArray[np.int16]) -> NDArray[np.bool_]:
+    """Mark the voxels (z, y, x) that a finding changes by more than noise can.
+
+    The case is rendered again without it and the two are compared, so that the place
+    needs no second description of the anatomy.
     """
-    depth, height, _ = voxels.shape
-    local = [f for f in case.findings if f.kind not in _DIFFUSE]
-    if not local:
-        return int(depth * 0.55), int(height * 0.5)
-    rest = tuple(f for f in case.findings if f is not local[0])
+    rest = tuple(f for f in case.findings if f is not finding)
     without, _matrix = render(replace(case, findings=rest), voxels.shape, body_only=True)
-    changed = np.abs(voxels.astype(np.int32) - without) > 60
-    if not changed.any():
-        changed = np.abs(voxels.astype(np.int32) - without) > 15
-    z, y = changed.sum((1, 2)), changed.sum((0, 2))
-    return int(z.argmax()), int(y.argmax())
+    difference = np.abs(voxels.astype(np.int32) - without)
+    strong: NDArray[np.bool_] = difference > 60
+    faint: NDArray[np.bool_] = difference > _FAINT_HU[case.region]
+    return strong if strong.any() else faint
 
 
 def _fitted(plane: Picture, step: tuple[float, float], pixels: int) -> Picture:

@@ -17,7 +17,7 @@ import numpy as np
 from model_runtime.phantom.case import Case, sample_case
 from model_runtime.phantom.dicom import study_date
 from model_runtime.phantom.language import report, short_name
-from model_runtime.phantom.preview import Picture, sheet, thumbnail
+from model_runtime.phantom.preview import Picture, hidden, sheet, thumbnail
 
 PRIOR_SEEDS = range(300_000, 300_240)
 PIXELS = 96
@@ -42,12 +42,15 @@ def record(case: Case) -> dict[str, Any]:
 def write_priors(folder: Path, seeds: Iterable[int] = PRIOR_SEEDS) -> Iterator[Case]:
     """Write ``cases.json`` and ``thumbnails.png``, yielding each case as it is done.
 
-    The files are written after the last case.
+    A case with a finding that another one hides is left out: its report would tell of
+    something that cannot be seen. The files are written after the last case.
     """
     records: list[dict[str, Any]] = []
     pictures: list[Picture] = []
     for seed in seeds:
         case = sample_case(seed)
+        if hidden(case):
+            continue
         records.append(record(case))
         pictures.append(thumbnail(case, PIXELS))
         yield case

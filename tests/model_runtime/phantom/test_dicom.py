@@ -14,7 +14,7 @@ from model_runtime.phantom.__main__ import STUDY_SEED, main
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.dicom import SYNTHETIC, within_field, write_study
 from model_runtime.phantom.language import report
-from model_runtime.phantom.preview import grey, sheet, thumbnail
+from model_runtime.phantom.preview import grey, hidden, sheet, thumbnail
 from model_runtime.phantom.render import render
 
 SHAPE = (12, 64, 64)
@@ -107,6 +107,13 @@ def test_priors_are_listed_with_their_pictures(tmp_path):
         part = pictures[:96, 96 * place : 96 * (place + 1)]
         np.testing.assert_array_equal(part, thumbnail(case))
         assert part.std() > 20
+
+
+def test_a_prior_case_that_hides_a_finding_is_left_out(tmp_path):
+    assert [f.kind for f in hidden(sample_case(300_034))] == ["nodule"]
+    assert main(["priors", str(tmp_path), "--seeds", "300033:300036"]) == 0
+    listing = json.loads((tmp_path / "cases.json").read_text(encoding="utf-8"))
+    assert [told["seed"] for told in listing["cases"]] == [300_033, 300_035]
 
 
 def test_the_bundled_priors_are_at_least_two_hundred(repository):
