@@ -2,42 +2,10 @@
 
 from __future__ import annotations
 
-import tomllib
-from dataclasses import dataclass
-from pathlib import Path
-
 from vtkmodules.vtkCommonDataModel import vtkPiecewiseFunction
 from vtkmodules.vtkRenderingCore import vtkColorTransferFunction, vtkVolumeProperty
 
-
-@dataclass(frozen=True)
-class VolumePreset:
-    """A named look of the 3D view.
-
-    Attributes
-    ----------
-    opacity : tuple of (HU, opacity per mm)
-    colour : tuple of (HU, red, green, blue), each 0 to 1
-    """
-
-    id: str
-    name: str
-    opacity: tuple[tuple[float, float], ...]
-    colour: tuple[tuple[float, float, float, float], ...]
-
-
-def read_volume_presets(path: Path) -> tuple[VolumePreset, ...]:
-    """Read the presets of a TOML file (resources/volume_presets.toml) in its order."""
-    table = tomllib.loads(path.read_text(encoding="utf-8"))
-    return tuple(
-        VolumePreset(
-            id=entry["id"],
-            name=entry["name"],
-            opacity=tuple((float(hu), float(alpha)) for hu, alpha in entry["opacity"]),
-            colour=tuple((float(hu), r, g, b) for hu, r, g, b in entry["colour"]),
-        )
-        for entry in table["preset"]
-    )
+from workstation.render.viewpoint import VolumePreset
 
 
 def volume_property(preset: VolumePreset) -> vtkVolumeProperty:

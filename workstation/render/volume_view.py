@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import sys
-from dataclasses import dataclass
 
 import numpy as np
 import vtkmodules.vtkRenderingOpenGL2
@@ -26,22 +25,10 @@ from vtkmodules.vtkRenderingVolume import (
 
 from workstation.core.geometry import Geometry, Plane, PlaneAxes
 from workstation.render.slice_view import share_with_vtk
-from workstation.render.transfer import VolumePreset, volume_property
+from workstation.render.transfer import volume_property
+from workstation.render.viewpoint import Viewpoint, VolumePreset
 
 _SOFTWARE_RENDERERS = ("llvmpipe", "softpipe", "swrast", "swr", "gdi generic", "basic render")
-
-
-@dataclass(frozen=True)
-class Viewpoint:
-    """From where the patient is seen: (0°, 0°) from the front, head up.
-
-    ``azimuth`` turns the patient to the viewer's right (degrees), ``elevation`` raises the
-    viewer, ``zoom`` 1 fits the volume.
-    """
-
-    azimuth: float = 0.0
-    elevation: float = 0.0
-    zoom: float = 1.0
 
 
 class VolumeView:

@@ -1,0 +1,320 @@
+"""The 3D view on screen: asks the rendering process for pictures, never waits for one."""
+
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal, Slot
+from PySide6.QtGui import (
+    QFocusEvent,
+    QHideEvent,
+    QImage,
+    QMouseEvent,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QShowEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import QSizePolicy, QWidget
+
+from workstation.core.scene import VolumeScene
+from workstation.core.session import Pane, Reading
+from workstation.core.volume import Volume
+from workstation.render.decimate import Decimation
+from workstation.render.overlay import MARGIN, Mark, TextMark, Tone, corner_marks
+from workstation.render.viewpoint import Viewpoint, VolumePreset
+from workstation.render.volume_process import (
+    PictureRequest,
+    VolumePicture,
+    VolumeProcess,
+    voxel_budget,
+)
+from workstation.ui.painting import paint_marks
+from workstation.ui.slice_pane import BLACK, paint_frame
+
+_log = logging.getLogger(__name__)
+_DEGREES_PER_PIXEL = 0.5
+_ZOOM_PER_PIXEL = 1.008
+_SETTLED_MS = 600
+_REFINE_MS = 250
+_POLL_MS = 15
+_COPY_MS = 0
+_COPY_SECONDS = 0.004
+
+
+class VolumePane(QWidget):
+    """Volume rendering of a reading: left drag turns, right drag and wheel zoom.
+
+    The copy that is rendered is made when slices have stopped arriving, a few milliseconds
+    per turn of the event loop.
+    """
+
+    painted = Signal()
+
+    def __init__(
+        self, reading: Reading, presets: tuple[VolumePreset, ...], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.pane = Pane.VOLUME
+        self._reading = reading
+        self._presets = presets
+        self._preset = presets[0]
+        self._viewpoint = Viewpoint()
+        self._volume: Volume | None = None
+        self._scene: VolumeScene | None = None
+        self._process: VolumeProcess | None = None
+        self._copy: Decimation | None = None
+        self._room: NDArray[np.int16] | None = None
+        self._shown = False
+        self._wanted: PictureRequest | None = None
+        self._ticket = 0
+        self._picture: VolumePicture | None = None
+        self._press: tuple[Qt.MouseButton, QPointF] | None = None
+        self._settled = self._timer(_SETTLED_MS, self._start_copy)
+        self._copying = self._timer(_COPY_MS, self._continue_copy)
+        self._polling = self._timer(_POLL_MS, self._poll)
+        self._refining = self._timer(_REFINE_MS, self._refine)
+        self.setObjectName("volume_pane")
+        self.setAccessibleName("3D view")
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
+        self.setMinimumSize(80, 80)
+
+    def _timer(self, milliseconds: int, slot: object) -> QTimer:
+        timer = QTimer(self, singleShot=True, interval=milliseconds)
+        timer.timeout.connect(slot)
+        return timer
+
+    @property
+    def picture(self) -> VolumePicture | None:
+        """Last picture that came."""
+        return self._picture
+
+    @property
+    def preset(self) -> VolumePreset:
+        """How the volume looks."""
+        return self._preset
+
+    def set_preset(self, preset: VolumePreset) -> None:
+        """Change how the volume looks."""
+        self._preset = preset
+        self._ask(coarse=False)
+        self.update()
+
+    def next_preset(self) -> None:
+        """Change to the next look, round and round."""
+        index = self._presets.index(self._preset)
+        self.set_preset(self._presets[(index + 1) % len(self._presets)])
+
+    def show_scene(self, scene: VolumeScene | None, volume: Volume | None) -> None:
+        """Draw a scene; a new or fuller volume is rendered when it has stopped growing."""
+        before, self._scene = self._scene, scene
+        if scene == before and volume is self._volume:
+            return
+        if volume is None or self._volume is None or volume.key != self._volume.key:
+            self._forget_picture()
+        self._volume = volume
+        if volume is not None and (
+            before is None
+            or scene is None
+            or (scene.volume_key, scene.loaded) != (before.volume_key, before.loaded)
+        ):
+            self._copying.stop()
+            self._settled.start()
+        self.update()
+
+    def shut_down(self) -> None:
+        """End the rendering process."""
+        for timer in (self._settled, self._copying, self._polling, self._refining):
+            timer.stop()
+        self._room = None
+        if self._process is not None:
+            self._process.close()
+            self._process = None
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the last picture, scaled where a finer one has not come yet."""
+        painter = QPainter(self)
+        painter.fillRect(event.rect(), BLACK)
+        if self._picture is not None and self._scene is not None:
+            pixels = self._picture.pixels
+            height, width, _ = pixels.shape
+            image = QImage(pixels.data, width, height, 3 * width, QImage.Format.Format_RGB888)
+            painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+            painter.drawImage(QRectF(self.rect()), image)
+        if self._scene is not None:
+            paint_marks(painter, self._marks(self._scene))
+            paint_frame(painter, self, self._scene.active)
+        painter.end()
+        self.painted.emit()
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        """Start turning or zooming."""
+        self._reading.active = self.pane
+        if self._press is None:
+            self._press = event.button(), event.position()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        """Turn with the left button, zoom with the right, coarsely while it moves."""
+        if self._press is None:
+            return
+        button, before = self._press
+        moved = event.position() - before
+        self._press = button, event.position()
+        if button is Qt.MouseButton.LeftButton:
+            turn = _DEGREES_PER_PIXEL
+            self._viewpoint = self._viewpoint.turned(moved.x() * turn, moved.y() * turn)
+        elif button is Qt.MouseButton.RightButton:
+            self._viewpoint = self._viewpoint.zoomed(_ZOOM_PER_PIXEL ** -moved.y())
+        self._ask(coarse=True)
+
+    def mouseReleaseEvent(self, event: QMouseEvent) -> None:
+        """End the drag."""
+        if self._press is not None and self._press[0] is event.button():
+            self._press = None
+
+    def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
+        """Maximise or restore."""
+        if event.button() is Qt.MouseButton.LeftButton:
+            self._reading.toggle_maximised(self.pane)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Zoom."""
+        self._reading.active = self.pane
+        self._viewpoint = self._viewpoint.zoomed(1.001 ** event.angleDelta().y())
+        self._ask(coarse=True)
+        event.accept()
+
+    def focusInEvent(self, event: QFocusEvent) -> None:
+        """Make the pane the one that keys act on."""
+        self._reading.active = self.pane
+        super().focusInEvent(event)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        """Render at the new size."""
+        super().resizeEvent(event)
+        self._ask(coarse=False)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        """Render what was left while hidden."""
+        super().showEvent(event)
+        if self._volume is not None and not self._shown:
+            self._settled.start()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        """Leave the processor to others while nobody looks."""
+        self._settled.stop()
+        self._copying.stop()
+        super().hideEvent(event)
+
+    def _marks(self, scene: VolumeScene) -> tuple[Mark, ...]:
+        width, height = float(self.width()), float(self.height())
+        corners = scene.corners
+        if any(corners):
+            label = self._copy.label if self._copy is not None and self._shown else ""
+            corners = (*corners[:2], (self._preset.name, *filter(None, (label,))), corners[3])
+        marks: tuple[Mark, ...] = corner_marks(corners, width, height)
+        if self._volume is not None and self._volume.series.synthetic:
+            place = width / 2, float(MARGIN)
+            marks = (*marks, TextMark("SYNTHETIC", *place, (0, -1), Tone.AMBER))
+        state = self._state()
+        if state:
+            marks = (*marks, TextMark(state, width / 2, height / 2, (0, 0), Tone.DIM))
+        return marks
+
+    def _state(self) -> str:
+        """Why there is no picture, or nothing."""
+        if self._process is not None and not self._process.alive:
+            return "3D stopped: the graphics driver failed. Double-click to try again."
+        return "" if self._picture is not None else "3D is being prepared"
+
+    def _forget_picture(self) -> None:
+        self._picture = None
+        self._shown = False
+        self._copy = None
+        self._room = None
+        self._copying.stop()
+
+    @Slot()
+    def _start_copy(self) -> None:
+        """Begin a smaller copy of the volume, once the process is there to take it."""
+        if self._volume is None or not self.isVisible():
+            return
+        self._shown = False
+        if self._process is None or not self._process.alive:
+            self._restart()
+        assert self._process is not None
+        self._copy = Decimation(self._volume, voxel_budget())
+        self._room = self._process.make_room(self._copy.shape)
+        self._copying.start()
+
+    def _restart(self) -> None:
+        if self._process is not None:
+            self._process.close()
+        self._process = VolumeProcess()
+        self._polling.start()
+
+    @Slot()
+    def _continue_copy(self) -> None:
+        if self._copy is None or self._room is None or self._process is None:
+            return
+        if not self._copy.copy_into(self._room, _COPY_SECONDS):
+            self._copying.start()
+            return
+        self._room = None
+        self._process.show(self._copy.geometry)
+        self._shown = True
+        self._ask(coarse=False)
+
+    def _ask(self, coarse: bool) -> None:
+        """Want a picture; one at a time is in the making, the latest wish wins."""
+        if not self._shown or self._process is None:
+            return
+        size = self._pixel_size()
+        self._ticket += 1
+        self._wanted = PictureRequest(
+            self._ticket, self._viewpoint, self._preset, size.width(), size.height(), coarse
+        )
+        if coarse:
+            self._refining.start()
+        if not self._process.busy:
+            self._send()
+
+    def _send(self) -> None:
+        if self._process is not None and self._wanted is not None:
+            self._process.request(self._wanted)
+            self._wanted = None
+            self._polling.start()
+
+    @Slot()
+    def _refine(self) -> None:
+        self._ask(coarse=False)
+
+    @Slot()
+    def _poll(self) -> None:
+        """Look for a picture; keeps looking while one is in the making."""
+        if self._process is None:
+            return
+        picture = self._process.poll()
+        if picture is not None:
+            self._process.free_older()
+            if self._shown:
+                self._picture = picture
+                self.update()
+        if not self._process.alive:
+            _log.error("The 3D rendering process has ended")
+            self.update()
+            return
+        if not self._process.busy and self._wanted is not None:
+            self._send()
+        if self._process.busy or not self._process.ready:
+            self._polling.start()
+
+    def _pixel_size(self) -> QSize:
+        ratio = self.devicePixelRatioF()
+        return QSize(max(round(self.width() * ratio), 1), max(round(self.height() * ratio), 1))
