@@ -164,4 +164,81 @@ def test_closing_does_not_wait_for_a_deaf_engine(qtbot: QtBot, pump_of: Callable
     began = time.monotonic()
     assert not pump.close()
     assert time.monotonic() - began < 4
-    time.sleep(2)
+    assert pump._thread.wait(5000)
+
+
+def test_a_model_that_loads_too_late_is_not_announced(qtbot: QtBot, pump_of: Callable) -> None:
+    slow_may_end = threading.Event()
+
+    def slow() -> api.Engine:
+        slow_may_end.wait(10)
+        raise ModelError("The slow one failed.")
+
+    pump, heard = pump_of(slow)
+    announced: list[object] = []
+    pump.loaded.connect(announced.append)
+    pump.load_failed.connect(announced.append)
+    first = _request(pump)
+    with qtbot.waitSignal(pump.stopped, timeout=1000) as stopped:
+        pump.restart(lambda: ScriptedEngine(words=2))
+    assert stopped.args == [first]
+    slow_may_end.set()
+    second = _request(pump)
+    qtbot.waitUntil(lambda: _ended(heard, second), timeout=5000)
+    qtbot.wait(100)
+    assert [type(each) for each in announced] == [api.ModelInfo]
+    assert {ticket for ticket, _ in heard} == {second}
+    assert isinstance(heard[-1][1], api.Done)
+
+
+def test_an_engine_without_a_last_word_is_told_as_failed(qtbot: QtBot, pump_of: Callable) -> None:
+    class Silent(ScriptedEngine):
+        def stream(self, request: api.Request, cancelled: threading.Event) -> Iterator[api.Event]:
+            yield api.Token("half ", -0.1, 1.0)
+
+    pump, heard = pump_of(Silent)
+    ticket = _request(pump)
+    qtbot.waitUntil(lambda: _ended(heard, ticket), timeout=5000)
+    assert isinstance(heard[-1][1], api.Failed)
+    assert not pump.is_busy
+
+
+def test_tokens_cross_at_most_thirty_times_a_second(qtbot: QtBot, pump_of: Callable) -> None:
+    pump, heard = pump_of(lambda: ScriptedEngine(words=400, pause=0.002))
+    batches: list[int] = []
+    pump._thread.events.connect(lambda _generation, _ticket, events: batches.append(len(events)))
+    began = time.monotonic()
+    ticket = _request(pump)
+    qtbot.waitUntil(lambda: _ended(heard, ticket), timeout=10000)
+    seconds = time.monotonic() - began
+    assert sum(batches) == 402
+    assert len(batches) <= 30 * seconds + 4
+
+
+def test_a_hearer_that_cancels_at_a_word_hears_no_other(qtbot: QtBot, pump_of: Callable) -> None:
+    """As when the reader opens another study while a batch of words is being shown."""
+    pump, heard = pump_of(lambda: ScriptedEngine(words=200, pause=0.0))
+    pump.told.connect(lambda _ticket, event: isinstance(event, api.Token) and pump.cancel_all())
+    _request(pump)
+    with qtbot.waitSignal(pump.stopped, timeout=2000):
+        pass
+    assert sum(isinstance(event, api.Token) for _, event in heard) == 1
+
+
+def test_the_model_loads_and_answers_off_the_gui_thread(qtbot: QtBot, pump_of: Callable) -> None:
+    threads: list[str] = []
+
+    class Placed(ScriptedEngine):
+        def __init__(self) -> None:
+            super().__init__(words=1)
+            threads.append(threading.current_thread().name)
+
+        def stream(self, request: api.Request, cancelled: threading.Event) -> Iterator[api.Event]:
+            threads.append(threading.current_thread().name)
+            yield from super().stream(request, cancelled)
+
+    pump, heard = pump_of(Placed)
+    ticket = _request(pump)
+    qtbot.waitUntil(lambda: _ended(heard, ticket), timeout=5000)
+    assert len(set(threads)) == 1
+    assert threading.main_thread().name not in threads

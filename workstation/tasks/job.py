@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, Slot
 
 from workstation.core.errors import CancelledError, TomoscribeError
+from workstation.tasks.leaving import at_leaving
 
 _LOG = logging.getLogger(__name__)
 Step: TypeAlias = Any
@@ -84,9 +85,9 @@ class Job(QObject):
         self._wire.ended.connect(self._on_ended, queued)
 
     def start(self) -> Job:
-        """Begin in the common thread pool."""
+        """Begin in the pool of jobs."""
         _RUNNING.add(self)
-        QThreadPool.globalInstance().start(_Runnable(self._work, self._cancelled, self._wire))
+        _POOL.start(_Runnable(self._work, self._cancelled, self._wire))
         return self
 
     def cancel(self) -> None:
@@ -119,10 +120,14 @@ class Job(QObject):
 
 # A job nobody holds must still live until its worker has said its last word.
 _RUNNING: set[Job] = set()
+# More threads than cores: jobs mostly wait for disks, and one that is stuck must not block others.
+_POOL = QThreadPool()
+_POOL.setMaxThreadCount(8)
 
 
+@at_leaving
 def cancel_all(milliseconds: int = 5000) -> bool:
     """Cancel every running job and wait; tells whether all ended in time."""
     for job in list(_RUNNING):
         job.cancel()
-    return QThreadPool.globalInstance().waitForDone(milliseconds)
+    return _POOL.waitForDone(milliseconds)

@@ -14,13 +14,16 @@ from collections.abc import Callable, Iterator
 from threading import Event, Lock
 
 from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
+from shiboken6 import Shiboken
 
 from model_runtime import api
 from workstation.core.errors import ModelError, TomoscribeError
+from workstation.tasks.leaving import at_leaving
 
 _LOG = logging.getLogger(__name__)
 _TOKEN_SECONDS = 1 / 30
 _CLOSE_MILLISECONDS = 3000
+_LAST = api.Done | api.Failed | api.Stopped
 
 EngineFactory = Callable[[], api.Engine]
 
@@ -28,13 +31,15 @@ EngineFactory = Callable[[], api.Engine]
 class _Thread(QThread):
     """Builds the engine and answers requests until told to end."""
 
-    loaded = Signal(object)
-    load_failed = Signal(object)
-    events = Signal(int, object)
+    loaded = Signal(int, object)
+    load_failed = Signal(int, object)
+    events = Signal(int, int, object)
 
-    def __init__(self, factory: EngineFactory) -> None:
+    def __init__(self, factory: EngineFactory, generation: int) -> None:
         super().__init__()
+        self.setObjectName(f"model {generation}")
         self._factory = factory
+        self._generation = generation
         self._requests: queue.SimpleQueue[tuple[api.Request, Event] | None] = queue.SimpleQueue()
         self._cancels: dict[int, Event] = {}
         self._lock = Lock()
@@ -58,34 +63,44 @@ class _Thread(QThread):
         self._requests.put(None)
 
     def run(self) -> None:
+        """Load, then answer until told to end; whatever fails becomes a signal."""
         try:
             engine = self._factory()
+            info = engine.info
         except TomoscribeError as error:
-            self.load_failed.emit(error)
+            self.load_failed.emit(self._generation, error)
             return
         except Exception as error:  # noqa: BLE001  an engine may fail in any way; the window goes on
             _LOG.error("the model could not be loaded: %s", type(error).__name__)
-            self.load_failed.emit(ModelError("The model could not be loaded.", repr(error)))
+            told = ModelError("The model could not be loaded.", repr(error))
+            self.load_failed.emit(self._generation, told)
             return
-        self.loaded.emit(engine.info)
+        self.loaded.emit(self._generation, info)
         while (job := self._requests.get()) is not None:
             self._answer(engine, *job)
-        engine.close()
+        try:
+            engine.close()
+        except Exception as error:  # noqa: BLE001  nobody is left to tell
+            _LOG.warning("the model did not close cleanly: %s", type(error).__name__)
 
     def _answer(self, engine: api.Engine, request: api.Request, cancelled: Event) -> None:
         if cancelled.is_set():
-            self.events.emit(request.ticket, [api.Stopped()])
+            self.events.emit(self._generation, request.ticket, [api.Stopped()])
         else:
             for batch in _batched(_safely(engine, request, cancelled)):
-                self.events.emit(request.ticket, batch)
+                self.events.emit(self._generation, request.ticket, batch)
         with self._lock:
             self._cancels.pop(request.ticket, None)
 
 
 def _safely(engine: api.Engine, request: api.Request, cancelled: Event) -> Iterator[api.Event]:
-    """Stream, with a fault of the engine turned into its last event."""
+    """Stream up to the last event; a fault of the engine becomes that last event."""
     try:
-        yield from engine.stream(request, cancelled)
+        for event in engine.stream(request, cancelled):
+            yield event
+            if isinstance(event, _LAST):
+                return
+        yield api.Failed("The model ended without an answer; try again.")
     except Exception as error:  # noqa: BLE001  an engine may fail in any way; the window goes on
         _LOG.error("the engine failed: %s", type(error).__name__)
         yield api.Failed("The model stopped unexpectedly; try again.", repr(error))
@@ -129,14 +144,17 @@ class Pump(QObject):
         self._open: set[int] = set()
         self._cancelled: set[int] = set()
         self._fault: TomoscribeError | None = None
+        self._generation = 0
         self._thread = self._started(factory)
 
     def _started(self, factory: EngineFactory) -> _Thread:
-        thread = _Thread(factory)
+        self._generation += 1
+        thread = _Thread(factory, self._generation)
         queued = Qt.ConnectionType.QueuedConnection
-        thread.loaded.connect(self.loaded, queued)
+        thread.loaded.connect(self._on_loaded, queued)
         thread.load_failed.connect(self._on_load_failed, queued)
         thread.events.connect(self._on_events, queued)
+        _LIVE[:] = [each for each in _LIVE if not each.isFinished()] + [thread]
         thread.start(QThread.Priority.LowPriority)
         return thread
 
@@ -171,50 +189,73 @@ class Pump(QObject):
             self.cancel(ticket)
 
     def restart(self, factory: EngineFactory) -> None:
-        """Load another model; the requests under way are stopped."""
-        self.close()
+        """Load another model at once; the requests under way are stopped.
+
+        The old engine ends by itself at its next token; what it still says is dropped.
+        """
+        self._thread.end()
+        dropped, self._open = sorted(self._open), set()
+        self._cancelled.clear()
         self._fault = None
         self._thread = self._started(factory)
+        for ticket in dropped:
+            self.stopped.emit(ticket)
 
-    def close(self) -> bool:
+    def close(self, milliseconds: int = _CLOSE_MILLISECONDS) -> bool:
         """End the thread; tells whether it ended in time, and never hangs."""
-        self.cancel_all()
         self._open.clear()
+        self._fault = ModelError("The model has been closed.")
+        self._generation += 1  # whatever still comes is from the past
         self._thread.end()
-        ended = self._thread.wait(_CLOSE_MILLISECONDS)
-        if not ended:
-            # Still computing: it is left to itself, and must outlive this object.
-            _ABANDONED.append(self._thread)
-        return ended
+        return bool(self._thread.wait(milliseconds))
 
-    @Slot(object)
-    def _on_load_failed(self, error: TomoscribeError) -> None:
-        self._fault = error
-        self.load_failed.emit(error)
-        self._refuse_open()
+    @Slot(int, object)
+    def _on_loaded(self, generation: int, info: api.ModelInfo) -> None:
+        if generation == self._generation:
+            self.loaded.emit(info)
+
+    @Slot(int, object)
+    def _on_load_failed(self, generation: int, error: TomoscribeError) -> None:
+        if generation == self._generation:
+            self._fault = error
+            self.load_failed.emit(error)
+            self._refuse_open()
 
     @Slot()
     def _refuse_open(self) -> None:
         """Answer what is open with the reason why there is no model."""
-        refused, self._open = sorted(self._open - self._cancelled), set()
-        self._cancelled.clear()
-        for ticket in refused:
-            if self._fault is not None:
-                self.told.emit(ticket, api.Failed(self._fault.message, self._fault.details))
+        fault = self._fault
+        waiting, self._open = sorted(self._open), set()
+        cancelled, self._cancelled = self._cancelled, set()
+        for ticket in waiting:
+            if ticket in cancelled:
+                self.stopped.emit(ticket)
+            elif fault is not None:
+                self.told.emit(ticket, api.Failed(fault.message, fault.details))
 
-    @Slot(int, object)
-    def _on_events(self, ticket: int, events: list[api.Event]) -> None:
+    @Slot(int, int, object)
+    def _on_events(self, generation: int, ticket: int, events: list[api.Event]) -> None:
         for event in events:
-            last = isinstance(event, api.Done | api.Failed | api.Stopped)
-            if ticket not in self._open:
+            # Looked at for each event: what hears one may cancel or restart.
+            if generation != self._generation or ticket not in self._open:
                 return
+            if isinstance(event, _LAST):
+                self._open.discard(ticket)
             if ticket not in self._cancelled:
                 self.told.emit(ticket, event)
-            if last:
-                self._open.discard(ticket)
-                if ticket in self._cancelled:
-                    self._cancelled.discard(ticket)
-                    self.stopped.emit(ticket)
+            elif isinstance(event, _LAST):
+                self._cancelled.discard(ticket)
+                self.stopped.emit(ticket)
 
 
-_ABANDONED: list[_Thread] = []
+# A thread must outlive the objects that used it: Qt aborts the program over a running one.
+_LIVE: list[_Thread] = []
+
+
+@at_leaving
+def end_all(milliseconds: int) -> bool:
+    """End every engine's thread; tells whether all ended in time."""
+    running = [thread for thread in _LIVE if Shiboken.isValid(thread) and thread.isRunning()]
+    for thread in running:
+        thread.end()
+    return all([thread.wait(milliseconds) for thread in running])  # noqa: C419  each is waited for
