@@ -1,65 +1,62 @@
-"""The engine: requests in, a stream of events out; a volume is encoded once.
+"""The engine: requests in, a stream of events out.
 
-The image part of the prompt is run through the decoder once per volume; every question
-starts from a copy of its key-value cache. Torch is imported when this module is, so import
-it in the thread that runs the model.
+Every question starts from a copy of the image's key-value cache, which is made once per
+volume (see :mod:`model_runtime.encoding`). Torch and transformers are imported when this
+module is, so import it in the thread that runs the model or before the window opens.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
-from collections import OrderedDict
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Cancelled
-from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from model_runtime import api
 from model_runtime.decode import (
+    KeyValues,
     NotANumberError,
     Sampling,
     advance,
     forked,
     is_looping,
     log_likelihood,
-    prefix_cache,
     tokens,
 )
-from model_runtime.preprocess import ModelInput, UnsuitableVolumeError, prepare
+from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
+from model_runtime.preprocess import ModelInput, UnsuitableVolumeError
 from model_runtime.prompt import LETTERS, choice_answer, question_prompt
 from model_runtime.weights import LoadedModel, load_folder
 
-_KEPT_VOLUMES = 3
+_LOG = logging.getLogger(__name__)
 _TEXT_LENGTH = 160
+# What torch, numpy and Python raise for want of memory or by a mistake of ours.
+_FAULTS = (
+    ArithmeticError,
+    AttributeError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+)
 
 
 class _StoppedError(Exception):
     """The request was cancelled."""
 
 
-@dataclass(eq=False)
-class _Encoded:
-    """What is kept of a volume: its input, image prefix and contrastive embedding."""
-
-    input: ModelInput
-    prefix: Any = None
-    embedding: torch.Tensor | None = None
-
-
-@dataclass
-class Counters:
-    """How often the costly steps ran."""
-
-    prepared: int = 0
-    encoded: int = 0
-    prefilled: int = 0
-    embedded: int = 0
+class _UnanswerableError(ValueError):
+    """The request is not one that can be answered; the message says why."""
 
 
 @dataclass(eq=False)
@@ -92,8 +89,7 @@ class LocalEngine:
         # One core is left to the window.
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
         self._model: LoadedModel | None = load_folder(folder)
-        self._volumes: OrderedDict[tuple[str, api.HuWindow | None], _Encoded] = OrderedDict()
-        self.counters = Counters()
+        self._encodings = Encodings()
         config = self._model.config
         self.info = api.ModelInfo(
             name=config.name,
@@ -106,112 +102,95 @@ class LocalEngine:
             windows=dict(config.input.windows),
         )
 
+    @property
+    def counters(self) -> Counters:
+        """How often the costly steps ran."""
+        return self._encodings.counters
+
     def close(self) -> None:
         """Free weights and caches; later requests fail with a sentence."""
         self._model = None
-        self._volumes.clear()
+        self._encodings.clear()
 
     def stream(self, request: api.Request, cancelled: Cancelled) -> Iterator[api.Event]:
         """Answer a request; see :class:`model_runtime.api.Engine`."""
         run = _Run(request, cancelled)
         try:
-            with torch.inference_mode():
-                yield from self._answer(run)
+            yield from self._answer(run)
         except _StoppedError:
             yield api.Stopped()
-        except UnsuitableVolumeError as error:
+        except (UnsuitableVolumeError, _UnanswerableError) as error:
             yield api.Failed(str(error))
         except NotANumberError as error:
             yield api.Failed(f"{error} Nothing of this answer should be used.")
-        except (RuntimeError, MemoryError) as error:
+        except (MemoryError, torch.OutOfMemoryError) as error:
+            self._encodings.clear()
+            yield api.Failed(
+                "There is not enough memory for the model. Close other studies or programs and "
+                "try again.",
+                repr(error),
+            )
+        except _FAULTS as error:
+            _LOG.exception("a request of task %s failed", request.task)
             yield api.Failed("The model stopped with a fault of its own; try again.", repr(error))
 
-    def _answer(self, run: _Run) -> Iterator[api.Event]:
+    # Wrapping the generator, not its caller, keeps the mode from leaking out between events.
+    @torch.inference_mode()
+    def _answer(self, run: _Run) -> Generator[api.Event, None, None]:
         run.check()
-        model = self._loaded()
-        request = run.request
+        model, request = self._loaded(), run.request
+        _check_words(request)
         if request.task is api.Task.EMBED_TEXT:
-            yield api.Done(self._receipt(run), embedding=self._embed_text(model, request.text))
+            vector = _text_embedding(model, request.text)
+            yield api.Done(self._receipt(run), embedding=vector)
             return
-        encoded = yield from self._prepared(model, run)
+        if request.volume is None:
+            raise _UnanswerableError("No scan is open. Open one first.")
+        encoded = yield from self._encodings.prepared(
+            model, request.volume, request.window, run.check
+        )
+        run.input = encoded.input
         if request.task is api.Task.EMBED_VOLUME:
-            yield from self._embed_volume(model, run, encoded)
-            return
-        yield from self._prefix(model, run, encoded)
+            vector = yield from self._encodings.embedding(model, encoded, run.check)
+            yield api.Done(self._receipt(run), embedding=vector)
+        else:
+            yield from self._tell(model, run, encoded)
+
+    def _tell(self, model: LoadedModel, run: _Run, encoded: Encoded) -> Iterator[api.Event]:
+        """Answer in words."""
+        request = run.request
         if request.task is api.Task.REPORT:
             run.prompt = model.config.vlm.prompt.report
         else:
             run.prompt = question_prompt(request.text, request.choices)
-        if request.choices:
-            yield from self._choose(model, run, encoded)
+        prompt = _prompt_embeddings(model, run)
+        prefix = yield from self._encodings.prefix(model, encoded, run.check)
+        yield api.Progress(api.Stage.WRITE)
+        if request.task is api.Task.QUESTION and request.choices:
+            yield from self._choose(model, run, forked(prefix), prompt)
         else:
-            yield from self._write(model, run, encoded)
+            yield from self._write(model, run, forked(prefix), prompt)
 
     def _loaded(self) -> LoadedModel:
         if self._model is None:
-            raise UnsuitableVolumeError("The model has been unloaded.")
+            raise _UnanswerableError("The model has been unloaded.")
         return self._model
 
-    def _prepared(
-        self, model: LoadedModel, run: _Run
-    ) -> Generator[api.Event, None, _Encoded]:
-        """Look the volume up, or prepare it; returns what is kept of it."""
-        volume = run.request.volume
-        if volume is None:
-            raise UnsuitableVolumeError("No scan is open. Open one first.")
-        key = (volume.key, run.request.window)
-        if key not in self._volumes:
-            yield api.Progress(api.Stage.PREPROCESS)
-            ready = prepare(volume, model.config.input, run.request.window)
-            self.counters.prepared += 1
-            self._volumes[key] = _Encoded(ready)
-            while len(self._volumes) > _KEPT_VOLUMES:
-                self._volumes.popitem(last=False)
-        self._volumes.move_to_end(key)
-        run.input = self._volumes[key].input
-        run.check()
-        return self._volumes[key]
-
-    def _prefix(self, model: LoadedModel, run: _Run, encoded: _Encoded) -> Iterator[api.Event]:
-        """Encode the volume and run the image tokens through the decoder, once."""
-        if encoded.prefix is not None:
-            return
-        vlm = model.vlm
-        states: list[torch.Tensor] = []
-        yield api.Progress(api.Stage.ENCODE, 0.0)
-        for state in vlm.encoder.iterate(_tensor(encoded.input)):
-            states.append(state)
-            run.check()
-            yield api.Progress(api.Stage.ENCODE, len(states) / 6)
-        self.counters.encoded += 1
-        image = vlm.projector(states[-2], states[-1])
-        prompt = vlm.config.prompt
-        if prompt.drops_first_text_token:
-            image = torch.cat((vlm.embed(torch.tensor([[prompt.patch_token]])), image), dim=1)
-        encoded.prefix = prefix_cache(vlm, image)
-        self.counters.prefilled += 1
-        yield api.Progress(api.Stage.ENCODE, 1.0)
-
-    def _text(self, model: LoadedModel, text: str) -> torch.Tensor:
-        """Embeddings (1, length, hidden) of a prompt behind the image."""
-        ids = model.tokenizer.encode(text, add_special_tokens=False).ids
-        if model.config.vlm.prompt.drops_first_text_token:
-            ids = ids[1:]
-        return model.vlm.embed(torch.tensor([ids]))
-
-    def _write(self, model: LoadedModel, run: _Run, encoded: _Encoded) -> Iterator[api.Event]:
+    def _write(
+        self, model: LoadedModel, run: _Run, cache: KeyValues, prompt: torch.Tensor
+    ) -> Iterator[api.Event]:
+        """Write token by token."""
         request = run.request
-        yield api.Progress(api.Stage.WRITE)
         sampling = Sampling(request.temperature, seed=request.seed)
-        cache = forked(encoded.prefix)
-        prompt = self._text(model, run.prompt)
         ids: list[int] = []
         written = ""
         began = time.monotonic()
+        run.check()
         for token, logprob in tokens(model.vlm, cache, prompt, sampling, request.max_tokens):
             run.check()
             ids.append(token)
             text = model.tokenizer.decode(ids)
+            # A letter may be spread over several tokens; it is told when it is whole.
             if not text.endswith("\ufffd"):
                 pace = len(ids) / max(time.monotonic() - began, 1e-6)
                 yield api.Token(text[len(written) :], logprob, pace)
@@ -224,53 +203,29 @@ class LocalEngine:
                 run.notes.append(f"stopped at the limit of {request.max_tokens} tokens")
         run.tokens = len(ids)
         if not written.strip():
-            yield api.Failed("The model wrote nothing for this scan.")
-            return
+            raise _UnanswerableError("The model wrote nothing for this scan.")
         yield api.Done(self._receipt(run), written.strip())
 
-    def _choose(self, model: LoadedModel, run: _Run, encoded: _Encoded) -> Iterator[api.Event]:
-        """Compare the likelihood of every choice, written as in training."""
+    def _choose(
+        self, model: LoadedModel, run: _Run, cache: KeyValues, prompt: torch.Tensor
+    ) -> Iterator[api.Event]:
+        """Compare the likelihood of every choice, written as in training.
+
+        No likelihood is divided by its length: the letter that comes first decides, and
+        each answer stands word for word in the prompt.
+        """
         choices = run.request.choices
-        if not 2 <= len(choices) <= len(LETTERS):
-            raise UnsuitableVolumeError("A closed question needs two to twenty-six choices.")
-        yield api.Progress(api.Stage.WRITE)
-        cache = forked(encoded.prefix)
-        last = advance(model.vlm, cache, self._text(model, run.prompt))[0, -1]
+        last = advance(model.vlm, cache, prompt)[0, -1]
         scores = []
         for place in range(len(choices)):
             run.check()
-            ids = model.tokenizer.encode(
-                choice_answer(choices, place), add_special_tokens=False
-            ).ids
+            answer = choice_answer(choices, place)
+            ids = model.tokenizer.encode(answer, add_special_tokens=False).ids
             scores.append(log_likelihood(model.vlm, forked(cache), last, ids))
             run.tokens += len(ids)
         shares = torch.softmax(torch.tensor(scores), dim=0).tolist()
         yield api.Choices(tuple(zip(choices, shares, strict=True)))
         yield api.Done(self._receipt(run), choices[int(np.argmax(scores))])
-
-    def _embed_volume(
-        self, model: LoadedModel, run: _Run, encoded: _Encoded
-    ) -> Iterator[api.Event]:
-        if encoded.embedding is None:
-            states: list[torch.Tensor] = []
-            for state in model.siglip.vision_encoder.iterate(_tensor(encoded.input)):
-                states.append(state)
-                run.check()
-                yield api.Progress(api.Stage.ENCODE, len(states) / 5)
-            encoded.embedding = model.siglip.project_volume(states[-1])[0]
-            self.counters.embedded += 1
-        yield api.Done(self._receipt(run), embedding=encoded.embedding.numpy().copy())
-
-    def _embed_text(self, model: LoadedModel, text: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-        if not text.strip():
-            raise UnsuitableVolumeError("Type what to search for.")
-        tokenizer = model.tokenizer
-        ids = [tokenizer.token_to_id("<cls>"), *tokenizer.encode(text).ids][:_TEXT_LENGTH]
-        batch = torch.tensor([ids])
-        vector: np.ndarray[Any, np.dtype[np.float32]] = (
-            model.siglip.embed_text(batch, torch.ones_like(batch))[0].numpy().copy()
-        )
-        return vector
 
     def _receipt(self, run: _Run) -> api.Provenance:
         request, used = run.request, run.input
@@ -302,5 +257,34 @@ class LocalEngine:
         )
 
 
-def _tensor(ready: ModelInput) -> torch.Tensor:
-    return torch.from_numpy(ready.grey)[None, None]
+def _check_words(request: api.Request) -> None:
+    """Refuse a request whose words cannot be answered."""
+    if request.task is api.Task.EMBED_TEXT and not request.text.strip():
+        raise _UnanswerableError("Type what to search for.")
+    if request.task is not api.Task.QUESTION:
+        return
+    if not request.text.strip():
+        raise _UnanswerableError("Type a question first.")
+    if request.choices and not 2 <= len(request.choices) <= len(LETTERS):
+        raise _UnanswerableError(f"A closed question needs two to {len(LETTERS)} choices.")
+
+
+def _prompt_embeddings(model: LoadedModel, run: _Run) -> torch.Tensor:
+    """Embeddings (1, length, hidden) of the prompt behind the image."""
+    config = model.config.vlm
+    ids = model.tokenizer.encode(run.prompt, add_special_tokens=False).ids
+    room = config.language.max_positions - config.projector.image_tokens - run.request.max_tokens
+    if len(ids) >= room:
+        raise _UnanswerableError("The question is too long for the model. Ask a shorter one.")
+    if config.prompt.drops_first_text_token:
+        ids = ids[1:]
+    return model.vlm.embed(torch.tensor([ids]))
+
+
+def _text_embedding(model: LoadedModel, text: str) -> NDArray[np.float32]:
+    """Embed a text as a unit vector; what is beyond the text tower's length is left out."""
+    tokenizer = model.tokenizer
+    length = min(_TEXT_LENGTH, model.config.siglip.text.max_position_embeddings)
+    ids = [tokenizer.token_to_id("<cls>"), *tokenizer.encode(text).ids][:length]
+    batch = torch.tensor([ids])
+    return unit_vector(model.siglip.embed_text(batch, torch.ones_like(batch)))

@@ -82,12 +82,25 @@ def load_folder(folder: Path) -> LoadedModel:
     card = folder / "card.md"
     return LoadedModel(
         config=config,
-        tokenizer=Tokenizer.from_file(str(folder / "tokenizer.json")),
+        tokenizer=_tokenizer(folder / "tokenizer.json", config),
         siglip=siglip,
         vlm=vlm,
         sha256=hashlib.sha256("".join(sums[name] for name in _FILES).encode()).hexdigest(),
         card=card.read_text(encoding="utf-8") if card.exists() else "",
     )
+
+
+def _tokenizer(path: Path, config: ModelConfig) -> Tokenizer:
+    """Read the tokenizer; what a user types never becomes a special token."""
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.encode_special_tokens = True
+    known = min(config.vlm.language.vocab_size, config.siglip.text.vocab_size)
+    if tokenizer.get_vocab_size() > known or tokenizer.token_to_id("<cls>") is None:
+        raise WeightsError(
+            f"{path} does not fit its config.json: it has {tokenizer.get_vocab_size()} tokens, "
+            f"the model knows {known}. It belongs to another model."
+        )
+    return tokenizer
 
 
 def file_sha256(path: Path) -> str:
@@ -163,8 +176,11 @@ def _restore_buffers(network: nn.Module) -> None:
 
 
 def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Halve matrices only: layer scales of 1e-6 and large variances need their full range."""
     return {
-        name: (tensor.half() if tensor.is_floating_point() else tensor).contiguous()
+        name: (tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor)
+        .detach()
+        .contiguous()
         for name, tensor in state.items()
     }
 

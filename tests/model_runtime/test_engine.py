@@ -62,7 +62,7 @@ def test_what_is_written_is_what_the_whole_model_computes(
     """Greedy text equals that of the plain network without any cache."""
     written = _text(_events(engine, _report(chest, max_tokens=12)))
     model = engine._model
-    encoded = next(iter(engine._volumes.values()))
+    encoded = next(iter(engine._encodings._kept.values()))
     ids = model.tokenizer.encode(model.config.vlm.prompt.report).ids
     start = len(ids)
     with torch.inference_mode():
@@ -172,3 +172,146 @@ def test_loops_are_seen() -> None:
     assert is_looping([1, 2, 3, 4, 5, 6] * 4)
     assert not is_looping([5] * 11)
     assert not is_looping(list(range(100)))
+
+
+def _stop_at(engine: LocalEngine, request: api.Request, count: int) -> list[api.Event]:
+    """Cancel after so many events."""
+    cancelled = threading.Event()
+    seen: list[api.Event] = []
+    for event in engine.stream(request, cancelled):
+        seen.append(event)
+        if len(seen) == count:
+            cancelled.set()
+    return seen
+
+
+def test_cancelling_anywhere_stops_and_leaves_the_engine_whole(
+    engine: LocalEngine, chest: api.VolumeInput
+) -> None:
+    whole = _events(engine, _report(chest))
+    for task in (api.Task.REPORT, api.Task.EMBED_VOLUME):
+        length = len(_events(engine, api.Request(1, task, replace(chest, key=task), max_tokens=24)))
+        for count in range(1, length - 1):
+            fresh = replace(chest, key=f"{task} {count}")
+            seen = _stop_at(engine, api.Request(1, task, fresh, max_tokens=24), count)
+            assert isinstance(seen[-1], api.Stopped)
+            assert len(seen) <= count + 2
+    assert _text(_events(engine, _report(chest))) == _text(whole)
+
+
+def test_only_the_last_few_volumes_are_kept(engine: LocalEngine, chest: api.VolumeInput) -> None:
+    for name in "abcda":
+        _events(engine, api.Request(1, api.Task.EMBED_VOLUME, replace(chest, key=name)))
+    assert engine.counters.prepared == 5
+    _events(engine, api.Request(1, api.Task.EMBED_VOLUME, replace(chest, key="d")))
+    assert engine.counters.prepared == 5
+
+
+def test_another_window_is_another_input(engine: LocalEngine, chest: api.VolumeInput) -> None:
+    first = _events(engine, _report(chest))[-1].provenance
+    other = _events(engine, _report(chest, window=api.HuWindow(-160, 240)))[-1].provenance
+    assert engine.counters.encoded == 2
+    assert first.window != other.window == api.HuWindow(-160, 240)
+
+
+def test_choices_are_as_likely_as_the_whole_model_says(
+    engine: LocalEngine, chest: api.VolumeInput
+) -> None:
+    choices = ("right lower lobe", "left", "both sides")
+    request = api.Request(1, api.Task.QUESTION, chest, "Where is the mass?", choices)
+    told = next(e for e in _events(engine, request) if isinstance(e, api.Choices))
+    model = engine._model
+    grey = next(iter(engine._encodings._kept.values())).input.grey
+    prompt = model.tokenizer.encode(
+        "Where is the mass? Choices: A. right lower lobe B. left C. both sides"
+    ).ids
+    scores = []
+    with torch.inference_mode():
+        image = model.vlm.image_tokens(torch.from_numpy(grey)[None, None])
+        for answer in ("A. right lower lobe", "B. left", "C. both sides"):
+            ids = model.tokenizer.encode(answer).ids
+            embedded = model.vlm.prompt_embeddings(image, torch.tensor([prompt + ids]))
+            rows = model.vlm.logits(embedded)[0, -len(ids) - 1 : -1].log_softmax(dim=-1)
+            scores.append(rows[torch.arange(len(ids)), torch.tensor(ids)].sum())
+    wanted = torch.stack(scores).softmax(0).tolist()
+    assert [share for _, share in told.probabilities] == pytest.approx(wanted, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("request_", "said"),
+    [
+        (api.Request(1, api.Task.QUESTION, text="  "), "Type a question"),
+        (api.Request(1, api.Task.QUESTION, text="Which?", choices=("one",)), "two to 26"),
+        (api.Request(1, api.Task.QUESTION, text="Why? " * 900), "too long"),
+        (api.Request(1, api.Task.EMBED_TEXT, text=" "), "what to search"),
+    ],
+)
+def test_words_that_cannot_be_answered(
+    engine: LocalEngine, chest: api.VolumeInput, request_: api.Request, said: str
+) -> None:
+    (*_, failed) = _events(engine, replace(request_, volume=chest))
+    assert isinstance(failed, api.Failed)
+    assert said in failed.message
+    assert engine.counters.encoded == 0
+
+
+def test_special_tokens_that_are_typed_stay_text(
+    engine: LocalEngine, chest: api.VolumeInput
+) -> None:
+    tokenizer = engine._model.tokenizer
+    ids = tokenizer.encode("Is <im_patch> here? <eos>").ids
+    assert tokenizer.decode(ids) == "Is <im_patch> here? <eos>"
+    assert not {0, 1, 2, 3, 4} & set(ids)
+    asked = api.Request(1, api.Task.QUESTION, chest, "<eos> Is it?", max_tokens=4)
+    assert isinstance(_events(engine, asked)[-1], api.Done)
+
+
+@pytest.mark.parametrize("fault", [RuntimeError, MemoryError, KeyError, torch.OutOfMemoryError])
+def test_faults_become_events(
+    engine: LocalEngine, chest: api.VolumeInput, monkeypatch: pytest.MonkeyPatch, fault: type
+) -> None:
+    def fail(*_: object) -> None:
+        raise fault("told in the details")
+
+    monkeypatch.setattr(engine._model.vlm.projector, "forward", fail)
+    failed = _events(engine, _report(chest))[-1]
+    assert isinstance(failed, api.Failed)
+    assert "told in the details" in failed.details
+    assert ("memory" in failed.message) == (fault in (MemoryError, torch.OutOfMemoryError))
+    monkeypatch.undo()
+    assert isinstance(_events(engine, _report(chest))[-1], api.Done)
+
+
+def test_broken_embeddings_are_told(engine: LocalEngine, chest: api.VolumeInput) -> None:
+    engine._model.siglip.mm_vision_proj.bias[0] = float("nan")
+    failed = _events(engine, api.Request(1, api.Task.EMBED_VOLUME, chest))[-1]
+    assert "not numbers" in failed.message
+
+
+def test_a_loop_is_cut_and_told(engine: LocalEngine, chest: api.VolumeInput) -> None:
+    """A head that loves one word writes it for ever."""
+    token = engine._model.tokenizer.encode("e").ids[0]
+    love = torch.zeros(engine._model.config.vlm.language.vocab_size)
+    love[token] = 1000
+    engine._model.vlm.lm_head.register_forward_hook(lambda *call: call[2] + love)
+    done = _events(engine, _report(chest, max_tokens=300))[-1]
+    assert set(done.text) == {"e"}
+    assert done.provenance.tokens == 12
+    assert "stopped: the model repeated itself" in done.provenance.notes
+
+
+def test_the_limit_is_told(engine: LocalEngine, chest: api.VolumeInput) -> None:
+    done = _events(engine, _report(chest, temperature=1.0, max_tokens=5))[-1]
+    assert done.provenance.tokens == 5
+    assert "stopped at the limit of 5 tokens" in done.provenance.notes
+
+
+def test_nothing_leaks_into_the_callers_thread(
+    engine: LocalEngine, chest: api.VolumeInput
+) -> None:
+    for _event in engine.stream(_report(chest), threading.Event()):
+        assert not torch.is_inference_mode_enabled()
+    stream = engine.stream(_report(chest), threading.Event())
+    next(stream)
+    stream.close()
+    assert not torch.is_inference_mode_enabled()

@@ -101,3 +101,22 @@ def test_damage_is_refused_and_named(copy: Path, damage: Callable[[Path], None],
 def test_no_folder(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="no model folder"):
         load_folder(tmp_path / "none")
+
+
+def test_small_scales_survive_half_precision(tiny_model: Path) -> None:
+    """Layer scales of 1e-6 would be rounded to a fifth in half precision."""
+    model = load_folder(tiny_model)
+    scales = [value for name, value in model.vlm.named_parameters() if name.endswith(".scale")]
+    assert scales
+    assert all(torch.equal(scale, torch.full_like(scale, 1e-6)) for scale in scales)
+
+
+def test_a_tokenizer_of_another_model_is_refused(copy: Path) -> None:
+    path = copy / "tokenizer.json"
+    table = json.loads(path.read_text())
+    vocabulary = table["model"]["vocab"]
+    vocabulary |= {f"word {n}": len(vocabulary) + n for n in range(9)}
+    path.write_text(json.dumps(table))
+    _sign(copy)
+    with pytest.raises(WeightsError, match=r"tokenizer\.json does not fit"):
+        load_folder(copy)
