@@ -8,7 +8,7 @@ that also holds for another case of the batch counts as a match of that case too
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -19,7 +19,7 @@ from torch.nn import functional
 from model_runtime.config import SiglipConfig
 from model_runtime.dcformer import Block
 from model_runtime.phantom.case import Case, Random, sample_case
-from model_runtime.phantom.language import caption, impression, short_name
+from model_runtime.phantom.language import finding_sentences, impression, short_name
 from model_runtime.siglip import Siglip
 from model_runtime.training.augment import augment
 from model_runtime.training.labels import LabelSpace
@@ -40,9 +40,9 @@ class Text:
     claims: frozenset[str]
     whole: bool
 
-    def holds_for(self, names: frozenset[str]) -> bool:
-        """Tell whether the text is true of a case with these findings."""
-        return self.claims == names if self.whole else self.claims <= names
+    def holds_for(self, names: frozenset[str], claims: frozenset[str]) -> bool:
+        """Tell whether the text is true of a case; see :func:`names_of` and :func:`claims_of`."""
+        return self.claims == names if self.whole else self.claims <= claims
 
 
 def names_of(case: Case) -> frozenset[str]:
@@ -50,16 +50,27 @@ def names_of(case: Case) -> frozenset[str]:
     return frozenset(short_name(finding) for finding in case.findings)
 
 
+def claims_of(case: Case) -> frozenset[str]:
+    """List what can be typed to search for a case: findings with and without place and degree."""
+    told = set()
+    for finding in case.findings:
+        for form in (finding, replace(finding, degree=""), replace(finding, degree="", place="")):
+            told.add(" ".join(short_name(form).split()))
+    return frozenset(told)
+
+
 def draw_text(case: Case, random: Random) -> Text:
-    """Draw a caption, an impression or one finding as a user would type it."""
+    """Draw all sentences, an impression or one finding as a user would type it."""
     names = names_of(case)
     kind = random.random()
     if kind < 0.45:
         # Sizes and normal organs make it this case's own: nobody else's match.
-        return Text(caption(case, random), frozenset((f"case {case.seed}",)), whole=True)
-    if kind < 0.7 or not names:
+        text = " ".join(finding_sentences(case, random)) + " " + impression(case)
+        return Text(text, frozenset((f"case {case.seed}",)), whole=True)
+    if kind < 0.65 or not names:
         return Text(_case(impression(case), random), names, whole=True)
-    one = sorted(names)[int(random.integers(len(names)))]
+    typed = sorted(claims_of(case))
+    one = typed[int(random.integers(len(typed)))]
     return Text(_case(one, random), frozenset((one,)), whole=False)
 
 
@@ -71,9 +82,9 @@ def matches(texts: Sequence[Text], cases: Sequence[Case]) -> Tensor:
     """Matrix (cases, texts) of which text holds for which case; the diagonal always does."""
     out = torch.eye(len(cases))
     for row, case in enumerate(cases):
-        names = names_of(case)
+        names, claims = names_of(case), claims_of(case)
         for column, text in enumerate(texts):
-            if text.holds_for(names):
+            if text.holds_for(names, claims):
                 out[row, column] = 1
     return out
 
