@@ -69,11 +69,12 @@ class Database:
             poolclass=sa.pool.NullPool,
         )
         sa.event.listen(self._engine, "connect", _make_durable)
-        sa.event.listen(self._engine, "begin", _begin)
 
     @contextmanager
-    def transaction(self) -> Iterator[sa.Connection]:
+    def transaction(self, writing: bool = False) -> Iterator[sa.Connection]:
         """One transaction: all of it on the disk at the end, or none of it.
+
+        Reading never waits for another program that writes.
 
         Raises
         ------
@@ -83,6 +84,7 @@ class Database:
         try:
             self._prepare()
             with self._engine.begin() as connection:
+                _begin(connection, writing)
                 yield connection
         except DBAPIError as error:
             raise self._fault(error) from error
@@ -99,16 +101,23 @@ class Database:
             if self._ready:
                 return
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self._engine.begin() as connection:
-                metadata.create_all(connection)
-                self._check_schema(connection)
+            if not self._has_tables():
+                with self._engine.begin() as connection:
+                    _begin(connection, writing=True)
+                    metadata.create_all(connection)
+                    mark = sa.insert(about).prefix_with("OR IGNORE")
+                    connection.execute(mark.values(name="schema", value=str(SCHEMA)))
+            self._check_schema()
             self._ready = True
 
-    def _check_schema(self, connection: sa.Connection) -> None:
-        found = connection.scalar(sa.select(about.c.value).where(about.c.name == "schema"))
-        if found is None:
-            connection.execute(sa.insert(about).values(name="schema", value=str(SCHEMA)))
-        elif found != str(SCHEMA):
+    def _has_tables(self) -> bool:
+        with self._engine.connect() as connection:
+            return sa.inspect(connection).has_table(about.name)
+
+    def _check_schema(self) -> None:
+        with self._engine.connect() as connection:
+            found = connection.scalar(sa.select(about.c.value).where(about.c.name == "schema"))
+        if found != str(SCHEMA):
             raise StorageError(
                 f"{self.path} is an archive of version {found}; this program knows version "
                 f"{SCHEMA}. Open it with the newer Tomoscribe that wrote it."
@@ -129,6 +138,6 @@ def _make_durable(connection: sa.engine.interfaces.DBAPIConnection, _record: obj
     cursor.close()
 
 
-def _begin(connection: sa.Connection) -> None:
-    # Immediate: two programs queue for the file instead of failing half-way.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+def _begin(connection: sa.Connection, writing: bool) -> None:
+    # Immediate: two programs that write queue for the file instead of failing half-way.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")

@@ -64,7 +64,7 @@ class ReportArchive:
 
     def save(self, study_key: str, report: Report, author: str) -> ReportVersion:
         """Add a version; what the journal held of this study is thereby settled."""
-        with self._database.transaction() as connection:
+        with self._database.transaction(writing=True) as connection:
             version = _added(connection, study_key, report, author)
             connection.execute(_journal_of(study_key))
         return version
@@ -80,14 +80,14 @@ class ReportArchive:
         """Put the report as it is now typed on the disk; returns when it is there."""
         text = to_json(report)
         row = {"study_key": study_key, "written_utc": _now().isoformat(), "report": text}
-        with self._database.transaction() as connection:
+        with self._database.transaction(writing=True) as connection:
             connection.execute(_journal_of(study_key))
             connection.execute(sa.insert(report_journal).values(row))
 
     def keep_journal(self, study_key: str, author: str) -> None:
         """Make what the journal holds a version, so that new typing cannot overwrite it."""
         query = sa.select(report_journal.c.report).where(report_journal.c.study_key == study_key)
-        with self._database.transaction() as connection:
+        with self._database.transaction(writing=True) as connection:
             text = connection.scalar(query)
             if text is not None:
                 _added(connection, study_key, from_json(text), author)

@@ -24,9 +24,10 @@ class Headings(QSyntaxHighlighter):
     """Sets the sections' titles in bold."""
 
     def highlightBlock(self, text: str) -> None:
+        """Set a line's title in bold."""
         bold = QTextCharFormat()
         bold.setFontWeight(QFont.Weight.DemiBold)
-        bold.setForeground(QColor(palette.ACCENT))
+        bold.setForeground(QColor(palette.TEXT))
         for heading in headings(text):
             self.setFormat(heading.start, heading.end - heading.start, bold)
 

@@ -50,7 +50,7 @@ class ReportEditor(QTextEdit):
         self.setAcceptRichText(False)
         self.setUndoRedoEnabled(False)
         self.setTabChangesFocus(True)
-        self.setPlaceholderText(_HINT)
+        self.setAccessibleDescription(_HINT)
         self.setStyleSheet("QTextEdit#reportEditor { font-size: 15px; padding: 0; }")
         lay_out(self.document())
         self._headings = Headings(self.document())
@@ -244,6 +244,12 @@ class ReportEditor(QTextEdit):
         super().paintEvent(event)
         painter = QPainter(self.viewport())
         paint_marks(painter, self.document(), self.report, self.verticalScrollBar().value())
+        if not self.report.text:
+            # Qt's own placeholder would ignore the margins.
+            painter.setPen(QColor(palette.DIM))
+            space = self.viewport().rect().adjusted(24, 24, -24, -24)
+            wrap = Qt.TextFlag.TextWordWrap
+            painter.drawText(space, Qt.AlignmentFlag.AlignHCenter | wrap, _HINT)
         painter.end()
 
     def _explain(self, event: QHelpEvent) -> None:
