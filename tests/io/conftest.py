@@ -114,7 +114,9 @@ def _pixels(dataset: FileDataset, stored: np.ndarray, syntax: str) -> None:
     dataset.PixelData = stored.astype(stored.dtype.newbyteorder(">" if big else "<")).tobytes()
     dataset["PixelData"].VR = "OW"
     if syntax == RLELossless:
-        dataset.compress(RLELossless, stored, encoding_plugin="pydicom", generate_instance_uid=False)
+        dataset.compress(
+            RLELossless, stored, encoding_plugin="pydicom", generate_instance_uid=False
+        )
 
 
 def stored_volume(count: int, rows: int = 24, columns: int = 32) -> np.ndarray:

@@ -83,9 +83,7 @@ def test_values_stored_in_the_upper_bits(make_series, scanned, loaded, stored_va
     assert np.array_equal(loaded(series).voxels, clean.astype(np.int16) - 1024)
 
 
-def test_padding_becomes_air_whatever_its_stored_value(
-    make_series, scanned, loaded, stored_values
-):
+def test_padding_becomes_air_whatever_its_stored_value(make_series, scanned, loaded, stored_values):
     stored = stored_values(2)
     stored[:, :4] = 63536  # −2000 written into unsigned 16 bits
 

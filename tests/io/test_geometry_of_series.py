@@ -53,8 +53,10 @@ def test_marked_corner_agrees_with_simpleitk(name, make_series, scanned, loaded)
     marked = np.argwhere(volume.voxels > 1000)[:, ::-1]
     assert len(marked) == 12
     mine = volume.geometry.to_lps(marked)
-    theirs = [oracle.TransformIndexToPhysicalPoint([int(n) for n in index]) for index in
-              np.argwhere(SimpleITK.GetArrayFromImage(oracle) > 1000)[:, ::-1]]
+    theirs = [
+        oracle.TransformIndexToPhysicalPoint([int(n) for n in index])
+        for index in np.argwhere(SimpleITK.GetArrayFromImage(oracle) > 1000)[:, ::-1]
+    ]
     assert np.allclose(sorted(map(tuple, mine.round(4))), sorted(np.round(theirs, 4).tolist()))
     assert not volume.approximate
 

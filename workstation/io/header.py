@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import math
 import stat
+import struct
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.errors import InvalidDicomError
+from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.uid import UID
 
 from workstation.core.errors import InputError
@@ -29,6 +31,18 @@ _MAGIC = {
     b"GIF8": "a GIF picture",
     b"\x7fELF": "a program",
 }
+DAMAGE = (
+    AttributeError,
+    BytesLengthException,
+    EOFError,
+    LookupError,
+    NotImplementedError,
+    OSError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zlib.error,
+)
 _SPLITTERS = (
     "AcquisitionNumber",
     "TemporalPositionIdentifier",
@@ -84,7 +98,7 @@ def parse(stream: BinaryIO) -> FileDataset:
         dataset.decode()
     except InvalidDicomError:
         raise InputError("it is not a DICOM file") from None
-    except (EOFError, OSError, ValueError, KeyError, NotImplementedError) as error:
+    except DAMAGE as error:
         raise InputError("its header is damaged or cut off", type(error).__name__) from None
     if not dataset:
         raise InputError("its header is empty or cut off")
@@ -146,7 +160,7 @@ def _check_beginning(head: bytes) -> bool:
 
 
 def _at_pixels(stream: BinaryIO, dataset: FileDataset) -> bool:
-    if transfer_syntax(dataset).is_deflated:
+    if transfer_syntax(dataset) == pydicom.uid.DeflatedExplicitVRLittleEndian:
         return "Rows" in dataset
     tag = stream.read(4)
     return tag[:2] in (b"\xe0\x7f", b"\x7f\xe0")
@@ -210,10 +224,14 @@ def _trouble(dataset: FileDataset, has_pixels: bool) -> str:
     if number(dataset, "BitsAllocated") not in (8.0, 16.0):
         bits = text(dataset, "BitsAllocated") or "unknown"
         return f"its pixels have {bits} bits; only 8 and 16 can be shown"
-    syntax = transfer_syntax(dataset)
-    if syntax.is_private or not syntax.is_transfer_syntax:
-        return f"its transfer syntax {syntax} is not known; convert it, for example with dcmdjpeg"
-    return ""
+    return unknown_syntax(transfer_syntax(dataset))
+
+
+def unknown_syntax(syntax: UID) -> str:
+    """Say that a transfer syntax is none of the standard's; empty if it is."""
+    if not syntax.is_private and syntax.is_transfer_syntax:
+        return ""
+    return f"its transfer syntax {syntax} is not known; convert it to an uncompressed one"
 
 
 def read_frames(dataset: Dataset) -> tuple[Frame, ...]:

@@ -16,7 +16,15 @@ from pydicom.uid import UID
 from workstation.core.errors import DecodeError, InputError
 from workstation.io.channel import Message
 from workstation.io.codecs import decode_frame
-from workstation.io.header import number, open_regular, parse, text, transfer_syntax
+from workstation.io.header import (
+    DAMAGE,
+    number,
+    open_regular,
+    parse,
+    text,
+    transfer_syntax,
+    unknown_syntax,
+)
 from workstation.io.rescale import Slice, rescaled, significant
 from workstation.io.shared import write_block
 
@@ -47,6 +55,8 @@ def decode(path: Path, frame: int = 0) -> Slice:
     with open_regular(path) as stream:
         dataset = parse(stream)
         syntax = transfer_syntax(dataset)
+        if unknown := unknown_syntax(syntax):
+            raise DecodeError(unknown)
         _check(dataset)
         if syntax.is_encapsulated or syntax.is_deflated:
             stored = _compressed(stream, dataset, syntax, frame)
@@ -119,7 +129,7 @@ def _compressed(stream: BinaryIO, dataset: FileDataset, syntax: UID, frame: int)
     stream.seek(0)
     try:
         whole = pydicom.dcmread(stream, force=True)
-    except (EOFError, ValueError, OSError) as error:
+    except DAMAGE as error:
         raise DecodeError("its pixel data is cut off", type(error).__name__) from None
     if "PixelData" not in whole:
         raise InputError("it holds no image")

@@ -28,16 +28,6 @@ _JOBS = {
     "volume_thumbnail": ("workstation.io.volume_file", "thumbnail_of"),
     "volume_decode": ("workstation.io.volume_file", "decode_into_block"),
 }
-_FAULTS = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    NotImplementedError,
-    OSError,
-    RuntimeError,
-    TypeError,
-    ValueError,
-)
 
 
 def _job(kind: str) -> Callable[[Message], Message]:
@@ -77,7 +67,7 @@ def _answer(job: Callable[[Message], Message], item: Message) -> Message:
         return {"refused": "its sequences are nested too deeply"}
     except MemoryError:
         return {"refused": "it needs more memory than a single file may take"}
-    except _FAULTS as error:
+    except Exception as error:  # noqa: BLE001 - parsers raise anything on hostile bytes
         return {"refused": "it could not be decoded", "details": type(error).__name__}
 
 
