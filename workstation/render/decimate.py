@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from workstation.core.geometry import Geometry
+from workstation.core.geometry import Geometry, Plane, PlaneAxes
 from workstation.core.volume import Volume
 
 _AIR = -1024
@@ -89,3 +89,24 @@ class Decimation:
             for column in range(across):
                 total += pixels[row::down, column::across]
         return (total // (across * down)).astype(np.int16)
+
+
+def along_patient(
+    voxels: NDArray[np.int16], geometry: Geometry
+) -> tuple[NDArray[np.int16], Geometry]:
+    """Turn and flip the array so that its axes grow to the left, back and head, nearly."""
+    axes = PlaneAxes.of(geometry, Plane.AXIAL)
+    order = (axes.right, axes.down, axes.through)
+    turned = voxels.transpose([2 - axis for axis, _ in reversed(order)])
+    flips = tuple(slice(None, None, sign) for _, sign in reversed(order))
+    array = np.ascontiguousarray(turned[flips])
+    last = np.array(geometry.shape[::-1]) - 1
+    start = np.zeros(3)
+    for axis, sign in order:
+        start[axis] = last[axis] if sign < 0 else 0
+    matrix = np.eye(4)
+    steps = np.array([geometry.spacing[axis] for axis, _ in order])
+    matrix[:3, :3] = axes.vectors(geometry).T * steps
+    matrix[:3, 3] = geometry.to_lps(start)
+    slices, rows, columns = array.shape
+    return array, Geometry.from_matrix((slices, rows, columns), matrix)

@@ -8,6 +8,9 @@ from vtkmodules.vtkRenderingCore import vtkColorTransferFunction, vtkVolumePrope
 from workstation.render.viewpoint import VolumePreset
 
 
+_DEPTH = 0.6  # mm in which a preset's opacity is reached
+
+
 def volume_property(preset: VolumePreset) -> vtkVolumeProperty:
     """Build VTK's form of a preset."""
     opacity, colour = vtkPiecewiseFunction(), vtkColorTransferFunction()
@@ -18,10 +21,10 @@ def volume_property(preset: VolumePreset) -> vtkVolumeProperty:
     look = vtkVolumeProperty()
     look.SetScalarOpacity(opacity)
     look.SetColor(colour)
-    look.SetScalarOpacityUnitDistance(1.0)
+    look.SetScalarOpacityUnitDistance(_DEPTH)
     look.SetInterpolationTypeToLinear()
     look.ShadeOn()
-    look.SetAmbient(0.25)
-    look.SetDiffuse(0.75)
+    look.SetAmbient(0.5)
+    look.SetDiffuse(1.0)
     look.SetSpecular(0.15)
     return look

@@ -35,7 +35,7 @@ class VolumePreset:
 
     Attributes
     ----------
-    opacity : tuple of (HU, opacity per mm)
+    opacity : tuple of (HU, opacity in 0.6 mm)
     colour : tuple of (HU, red, green, blue), each 0 to 1
     """
 

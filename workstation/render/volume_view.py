@@ -23,7 +23,8 @@ from vtkmodules.vtkRenderingVolume import (
     vtkVolumeMapper,
 )
 
-from workstation.core.geometry import Geometry, Plane, PlaneAxes
+from workstation.core.geometry import Geometry
+from workstation.render.decimate import along_patient
 from workstation.render.slice_view import share_with_vtk
 from workstation.render.transfer import volume_property
 from workstation.render.viewpoint import Viewpoint, VolumePreset
@@ -56,7 +57,7 @@ class VolumeView:
 
     def show(self, voxels: NDArray[np.int16], geometry: Geometry, preset: VolumePreset) -> None:
         """Take voxels (z, y, x) on a grid, and how they shall look."""
-        self._voxels, self._geometry = _along_patient(voxels, geometry)
+        self._voxels, self._geometry = along_patient(voxels, geometry)
         image = share_with_vtk(self._voxels)
         image.SetSpacing(*self._geometry.spacing)
         self._mapper.SetInputData(image)
@@ -75,7 +76,7 @@ class VolumeView:
         """Render RGB (height, width, 3); ``coarse`` takes longer steps along the rays."""
         if self._geometry is None:
             return np.zeros((height, width, 3), dtype=np.uint8)
-        step = min(self._geometry.spacing) * (2.0 if coarse else 1.0)
+        step = min(self._geometry.spacing) * (1.0 if coarse else 0.5)
         self._mapper.SetSampleDistance(step)
         self._window.SetSize(width, height)
         self._aim(viewpoint, width / height)
@@ -132,27 +133,6 @@ def _renderer_name(window: vtkRenderWindow) -> str:
     lines = str(window.ReportCapabilities()).splitlines()
     found = (line.split(":", 1)[1].strip() for line in lines if "renderer string" in line)
     return next(found, "")
-
-
-def _along_patient(
-    voxels: NDArray[np.int16], geometry: Geometry
-) -> tuple[NDArray[np.int16], Geometry]:
-    """Turn and flip the array so that its axes grow to the left, back and head, nearly."""
-    axes = PlaneAxes.of(geometry, Plane.AXIAL)
-    order = (axes.right, axes.down, axes.through)
-    turned = voxels.transpose([2 - axis for axis, _ in reversed(order)])
-    flips = tuple(slice(None, None, sign) for _, sign in reversed(order))
-    array = np.ascontiguousarray(turned[flips])
-    last = np.array(geometry.shape[::-1]) - 1
-    start = np.zeros(3)
-    for axis, sign in order:
-        start[axis] = last[axis] if sign < 0 else 0
-    matrix = np.eye(4)
-    steps = np.array([geometry.spacing[axis] for axis, _ in order])
-    matrix[:3, :3] = axes.vectors(geometry).T * steps
-    matrix[:3, 3] = geometry.to_lps(start)
-    slices, rows, columns = array.shape
-    return array, Geometry.from_matrix((slices, rows, columns), matrix)
 
 
 def _placing(geometry: Geometry) -> vtkMatrix4x4:

@@ -12,7 +12,7 @@ from workstation.core.geometry import Plane, PlaneAxes
 from workstation.core.session import Pane, Reading
 from workstation.render.viewpoint import read_volume_presets
 from workstation.ui.pane_grid import QUAD, STACK, PaneGrid
-from workstation.ui.slice_pane import BLACK, SlicePane
+from workstation.ui.slice_pane import BLACK, LINE, SlicePane
 from workstation.ui.volume_pane import VolumePane
 
 EMPTY_HINT = "Open a CT: drop a folder, ZIP, NIfTI, NRRD or MHA here, or press Ctrl+O."
@@ -54,6 +54,10 @@ class ImageArea(QWidget):
         super().__init__(parent)
         self.reading = reading
         self.synchronised = True
+        palette = self.palette()
+        palette.setColor(self.backgroundRole(), LINE)
+        self.setPalette(palette)
+        self.setAutoFillBackground(True)
         self._presets = read_volume_presets(volume_presets)
         self.grid = PaneGrid(reading, self._presets, QUAD)
         self.beside: PaneGrid | None = None
