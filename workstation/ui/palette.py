@@ -8,7 +8,9 @@ RAISED = "#2f3035"
 LINE = "#3a3b40"
 TEXT = "#d6d7da"
 DIM = "#9a9ca3"
+FAINT = "#6b6d73"
 ACCENT = "#5aa0e6"
+TINT = "#2c3a4a"
 WARNING = "#e0a33e"
 ERROR = "#e0605a"
 MODEL = "#a78bda"
@@ -21,7 +23,9 @@ NAMES: dict[str, str] = {
     "line": LINE,
     "text": TEXT,
     "dim": DIM,
+    "faint": FAINT,
     "accent": ACCENT,
+    "tint": TINT,
     "warning": WARNING,
     "error": ERROR,
     "model": MODEL,

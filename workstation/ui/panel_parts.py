@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtGui import QTextOption, QWheelEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -10,12 +11,17 @@ from PySide6.QtWidgets import (
     QProgressBar,
     QPushButton,
     QScrollArea,
+    QSizePolicy,
+    QTextEdit,
     QVBoxLayout,
     QWidget,
 )
 
 from workstation.ui import palette
 from workstation.ui.theme import icon
+
+_PAD = 3
+_HIGHEST = 240
 
 
 def label(text: str, role: str = "", wrap: bool = True) -> QLabel:
@@ -41,6 +47,12 @@ def button(text: str, icon_name: str = "", role: str = "", hint: str = "") -> QP
     return made
 
 
+def as_panel(widget: QWidget) -> None:
+    """Give a dock's content the panels' background, whatever its class."""
+    widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
+    widget.setProperty("role", "panel")
+
+
 class Card(QFrame):
     """A framed block in a list."""
 
@@ -52,14 +64,41 @@ class Card(QFrame):
         self.body.setSpacing(5)
 
 
+class WrappedText(QTextEdit):
+    """Text to read and copy, as high as it needs up to a limit; long paths break anywhere."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setReadOnly(True)
+        self.setProperty("role", "wrapped")
+        self.setTabChangesFocus(True)
+        self.setFrameShape(QFrame.Shape.NoFrame)
+        self.setWordWrapMode(QTextOption.WrapMode.WrapAtWordBoundaryOrAnywhere)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.document().setDocumentMargin(2)
+        self.document().documentLayout().documentSizeChanged.connect(self._fit)
+
+    @Slot()
+    def _fit(self) -> None:
+        needed = round(self.document().size().height()) + 2 * _PAD
+        self.setFixedHeight(min(needed, _HIGHEST))
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        """Leave the wheel to the list around it where all the text is in sight."""
+        if self.verticalScrollBar().maximum() > 0:
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+
 class Fold(QWidget):
     """A heading that shows and hides a text."""
 
     def __init__(self, heading: str, text: str) -> None:
         super().__init__()
         self._head = button(heading, "chevron-right", "quiet")
-        self._text = label(text, "dim")
-        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text = WrappedText()
+        self.set_text(text)
         self._text.hide()
         self._head.clicked.connect(self._toggle)
         whole = QVBoxLayout(self)
@@ -67,6 +106,10 @@ class Fold(QWidget):
         whole.setSpacing(2)
         whole.addWidget(self._head, 0, Qt.AlignmentFlag.AlignLeft)
         whole.addWidget(self._text)
+
+    def set_text(self, text: str) -> None:
+        """Put another text under the heading."""
+        self._text.setPlainText(text)
 
     @Slot()
     def _toggle(self) -> None:
@@ -94,20 +137,24 @@ class Scroll(QScrollArea):
         empty.addWidget(self._hint)
         if action is not None:
             empty.addWidget(action, 0, Qt.AlignmentFlag.AlignHCenter)
+        self._note = label("", "dim")
+        self._note.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self._note.hide()
         self._column.addWidget(self._empty)
+        self._column.addWidget(self._note)
         self._column.addStretch(1)
         self.setWidget(inner)
 
     def cards(self) -> list[QWidget]:
         """Cards from top to bottom."""
-        items = (self._column.itemAt(place) for place in range(1, self._column.count() - 1))
+        items = (self._column.itemAt(place) for place in range(1, self._column.count() - 2))
         widgets = (item.widget() for item in items if item is not None)
         return [widget for widget in widgets if widget is not None]
 
     def add(self, card: QWidget, at: int | None = None) -> None:
         """Put a card at the end, or at a place from the top."""
         self._empty.hide()
-        self._column.insertWidget(self._column.count() - 1 if at is None else at + 1, card)
+        self._column.insertWidget(self._column.count() - 2 if at is None else at + 1, card)
 
     def clear(self) -> None:
         """Remove all cards and show the hint again."""
@@ -115,6 +162,7 @@ class Scroll(QScrollArea):
             self._column.removeWidget(card)
             card.hide()
             card.deleteLater()
+        self.show_note("")
         self._empty.show()
 
     def show_hint(self, text: str) -> None:
@@ -122,31 +170,42 @@ class Scroll(QScrollArea):
         self._hint.setText(text)
         self._empty.setVisible(not self.cards())
 
+    def hide_hint(self) -> None:
+        """Show nothing while what will fill the list is under way."""
+        self._empty.hide()
+
+    def show_note(self, text: str) -> None:
+        """Say something under the cards; nothing if empty."""
+        self._note.setText(text)
+        self._note.setVisible(bool(text))
+
 
 class RunningLine(QWidget):
-    """What is under way, how far, and Cancel; or why it failed, and Retry."""
+    """What is under way, how far, and Cancel; or why it failed, details, and what to do."""
 
     cancel_requested = Signal()
     retry_requested = Signal()
 
-    def __init__(self) -> None:
+    def __init__(self, remedy: str = "Retry") -> None:
         super().__init__()
         self._text = label("")
         self._bar = QProgressBar()
         self._bar.setTextVisible(False)
         self._cancel = button("Cancel", "cancel", "quiet", "Stop what is under way")
-        self._retry = button("Retry", "reset", "quiet")
+        self._retry = button(remedy, "reset", "quiet")
+        self._details = Fold("Details", "")
         self._cancel.clicked.connect(self._on_cancel)
         self._retry.clicked.connect(self._on_retry)
         line = QHBoxLayout()
         line.addWidget(self._text, 1)
-        line.addWidget(self._retry)
+        line.addWidget(self._retry, 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(self._cancel)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(10, 4, 10, 4)
         whole.setSpacing(2)
         whole.addLayout(line)
         whole.addWidget(self._bar)
+        whole.addWidget(self._details)
         self.hide()
 
     def run(self, text: str, fraction: float | None = None) -> None:
@@ -158,12 +217,14 @@ class RunningLine(QWidget):
         self._bar.show()
         self._cancel.show()
         self._retry.hide()
+        self._details.hide()
         self.show()
 
     def fail(self, message: str, details: str = "") -> None:
         """Show why it failed."""
         self._say(message, "error")
-        self._text.setToolTip(details)
+        self._details.set_text(details)
+        self._details.setVisible(bool(details))
         self._bar.hide()
         self._cancel.hide()
         self._retry.show()
@@ -176,7 +237,8 @@ class RunningLine(QWidget):
 
     def _say(self, text: str, role: str) -> None:
         self._text.setText(text)
-        self._text.setToolTip("")
+        if self._text.property("role") == role:
+            return
         self._text.setProperty("role", role)
         self._text.style().polish(self._text)
 

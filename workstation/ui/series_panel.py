@@ -4,22 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+from numpy.typing import NDArray
 from PySide6.QtCore import Qt, Signal, Slot
-from PySide6.QtGui import QFocusEvent, QKeyEvent, QMouseEvent
+from PySide6.QtGui import QKeyEvent, QMouseEvent
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QVBoxLayout, QWidget
 
 from workstation.core.study import Series, Severity
-from workstation.ui.panel_parts import Card, Fold, RunningLine, Scroll, button, label
+from workstation.ui.flow import FlowLayout
+from workstation.ui.panel_parts import Card, Fold, RunningLine, Scroll, as_panel, button, label
 from workstation.ui.pictures import thumbnail_pixmap
 
 _HINT = "Nothing open yet. Drop a folder, a ZIP or a file here, or open one."
+_NO_MATCH = "No series matches the search."
 _THUMBNAIL = 64
+_FAR = 100_000
+_MOST_SKIPPED = 200
+_ROLES = {"localizer": "scout", "capture": "screen capture"}
+_STEPS = {
+    int(Qt.Key.Key_Down): 1,
+    int(Qt.Key.Key_Up): -1,
+    int(Qt.Key.Key_Home): -_FAR,
+    int(Qt.Key.Key_End): _FAR,
+}
 
 
 class SeriesCard(Card):
     """One series; click, Return or Space opens it."""
 
     chosen = Signal(object)
+    neighbour_wanted = Signal(object, int)
 
     def __init__(self, series: Series) -> None:
         super().__init__()
@@ -36,17 +50,21 @@ class SeriesCard(Card):
         facts.addWidget(label(title, "title"))
         facts.addWidget(label(_numbers(series), "dim"))
         facts.addWidget(label(_origin(series), "dim"))
+        badges = FlowLayout()
         for text in _warnings(series):
-            facts.addWidget(label(text, "warning"))
+            badges.add(label(text, "badge", wrap=False))
+        facts.addLayout(badges)
+        facts.addStretch(1)
         line.addLayout(facts, 1)
         self.body.addLayout(line)
-        self.show_thumbnail(series)
+        self.show_thumbnail(series.thumbnail)
         self.setAccessibleName(f"{title}, {_numbers(series)}")
-        self.setToolTip(series.readable)
+        notices = (notice.text for notice in series.notices)
+        self.setToolTip("\n".join(text for text in (series.readable, *notices) if text))
 
-    def show_thumbnail(self, series: Series) -> None:
+    def show_thumbnail(self, grey: NDArray[np.uint8] | None) -> None:
         """Show the series' picture, black while there is none."""
-        self._picture.setPixmap(thumbnail_pixmap(series.thumbnail, _THUMBNAIL))
+        self._picture.setPixmap(thumbnail_pixmap(grey, _THUMBNAIL))
 
     def mark(self, open_now: bool) -> None:
         """Frame the series that is on screen."""
@@ -60,42 +78,34 @@ class SeriesCard(Card):
             self.chosen.emit(self.series)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        """Open with Return or Space; arrows go to the neighbours."""
-        key = event.key()
-        if key in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
+        """Open with Return or Space; arrows, Home and End go to other cards."""
+        if event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter, Qt.Key.Key_Space):
             self.chosen.emit(self.series)
-        elif key in (Qt.Key.Key_Down, Qt.Key.Key_Up):
-            self.focusNextPrevChild(key == Qt.Key.Key_Down)
+        elif event.key() in _STEPS:
+            self.neighbour_wanted.emit(self, _STEPS[event.key()])
         else:
             super().keyPressEvent(event)
-
-    def focusInEvent(self, event: QFocusEvent) -> None:
-        """Show where the keyboard is."""
-        self.setStyleSheet("SeriesCard { border-color: palette(highlight); }")
-        super().focusInEvent(event)
-
-    def focusOutEvent(self, event: QFocusEvent) -> None:
-        """Take the focus frame away."""
-        self.setStyleSheet("")
-        super().focusOutEvent(event)
 
 
 def _numbers(series: Series) -> str:
     """Say modality, slices and spacing."""
-    slices = f"{series.count} slice" + ("" if series.count == 1 else "s")
+    slices = f"{series.count}\u00a0slice" + ("" if series.count == 1 else "s")
     if series.spacing is not None:
-        slices += f" × {series.spacing[2]:.2g} mm"
+        slices += f" ×\u00a0{series.spacing[2]:.3g}\u00a0mm"
     return " · ".join(part for part in (series.modality or series.format, slices) if part)
 
 
 def _origin(series: Series) -> str:
     rows, columns = series.size
-    return " · ".join(part for part in (f"{columns}×{rows}", series.date) if part)
+    size = f"{columns}×{rows}" if rows and columns else ""
+    return " · ".join(part for part in (size, series.date.replace("-", "\u2011")) if part)
 
 
 def _warnings(series: Series) -> list[str]:
     told = ["SYNTHETIC"] if series.synthetic else []
-    if series.readable:
+    if series.role != "volume":
+        told.append(_ROLES.get(series.role, series.role))
+    elif series.readable:
         told.append("⚠ cannot be opened")
     told += [f"⚠ {n.badge}" for n in series.notices if n.badge and n.severity is not Severity.INFO]
     return told
@@ -116,18 +126,21 @@ class SeriesPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        as_panel(self)
         self._search = QLineEdit()
         self._search.setPlaceholderText("Search series")
         self._search.setAccessibleName("Search series")
+        self._search.setClearButtonEnabled(True)
         self._search.textChanged.connect(self._filter)
-        self._running = RunningLine()
+        self._running = RunningLine(remedy="Open …")
         self._running.cancel_requested.connect(self.cancel_requested)
+        self._running.retry_requested.connect(self.open_requested)
         opens = button("Open …", "open", "primary", "Open a folder or file (Ctrl+O)")
         opens.clicked.connect(self.open_requested)
         self.list = Scroll(_HINT, opens)
         self._skipped = QVBoxLayout()
         self._cards: list[SeriesCard] = []
-        self._studies: dict[str, QLabel] = {}
+        self._studies: dict[str, StudyHeading] = {}
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 8, 0, 4)
         row = QHBoxLayout()
@@ -149,6 +162,7 @@ class SeriesPanel(QWidget):
         self._studies.clear()
         self.list.clear()
         self._clear_skipped()
+        self.list.hide_hint()
         self._running.run(text)
 
     def set_progress(self, text: str, fraction: float | None) -> None:
@@ -159,22 +173,37 @@ class SeriesPanel(QWidget):
         """Add a series under its study."""
         for card in self._cards:
             if card.series.key == series.key:
-                card.show_thumbnail(series)
+                card.show_thumbnail(series.thumbnail)
                 return
         if series.study_key not in self._studies:
-            heading = label(_study_title(series), "heading")
+            heading = StudyHeading(series)
             self._studies[series.study_key] = heading
             self.list.add(heading)
         card = SeriesCard(series)
         card.chosen.connect(self.series_chosen)
-        self._cards.append(card)
-        self.list.add(card)
+        card.neighbour_wanted.connect(self._go)
+        self.list.add(card, at=self._place(series))
+        self._cards = [each for each in self.list.cards() if isinstance(each, SeriesCard)]
+        self._filter(self._search.text())
 
-    def show_thumbnail(self, key: str, series: Series) -> None:
+    def _place(self, series: Series) -> int:
+        """Place in the list: at the end of its study, scans before what is set apart."""
+        cards = self.list.cards()
+        place = cards.index(self._studies[series.study_key]) + 1
+        while place < len(cards):
+            card = cards[place]
+            if not isinstance(card, SeriesCard):
+                break
+            if series.role == "volume" and card.series.role != "volume":
+                break
+            place += 1
+        return place
+
+    def show_thumbnail(self, key: str, grey: NDArray[np.uint8]) -> None:
         """Show a picture that came later."""
         for card in self._cards:
             if card.series.key == key:
-                card.show_thumbnail(series)
+                card.show_thumbnail(grey)
 
     def finish(self, skipped: Sequence[tuple[str, str]]) -> None:
         """End the scan; tell what was left out and why."""
@@ -184,7 +213,9 @@ class SeriesPanel(QWidget):
         if skipped:
             count = len(skipped)
             heading = f"{count} file{'s' if count > 1 else ''} skipped"
-            lines = [f"{name}: {reason}" for name, reason in skipped[:200]]
+            lines = [f"{name}: {reason}" for name, reason in skipped[:_MOST_SKIPPED]]
+            if count > _MOST_SKIPPED:
+                lines.append(f"… and {count - _MOST_SKIPPED} more")
             self._skipped.addWidget(Fold(heading, "\n".join(lines)))
 
     def fail(self, message: str, details: str = "") -> None:
@@ -206,14 +237,44 @@ class SeriesPanel(QWidget):
 
     @Slot(str)
     def _filter(self, text: str) -> None:
-        wanted = text.lower()
-        for card in self._cards:
-            series = card.series
-            words = f"{series.description} {series.modality} {series.date} {series.patient.name}"
-            card.setVisible(wanted in f"{words} {series.patient.id}".lower())
+        wanted = text.strip().lower()
+        shown = {card: wanted in _searched(card.series) for card in self._cards}
+        for card, matches in shown.items():
+            card.setVisible(matches)
+        for key, heading in self._studies.items():
+            heading.setVisible(any(m for card, m in shown.items() if card.series.study_key == key))
+        if self._cards:
+            self.list.show_note("" if any(shown.values()) else _NO_MATCH)
+
+    @Slot(object, int)
+    def _go(self, card: SeriesCard, step: int) -> None:
+        """Move the keyboard to another card."""
+        shown = [each for each in self._cards if each.isVisible()]
+        place = min(max(0, shown.index(card) + step), len(shown) - 1)
+        shown[place].setFocus(Qt.FocusReason.TabFocusReason)
+        self.list.ensureWidgetVisible(shown[place])
 
 
-def _study_title(series: Series) -> str:
-    patient = series.patient
-    who = " · ".join(part for part in (patient.name, patient.id, patient.sex, patient.age) if part)
-    return who or series.files[0].name
+class StudyHeading(QWidget):
+    """Whose study it is, and which."""
+
+    def __init__(self, series: Series) -> None:
+        super().__init__()
+        who = series.patient
+        facts = (who.name, who.id, who.sex, who.age)
+        title = " · ".join(fact for fact in facts if fact) or series.files[0].name
+        study = " · ".join(fact for fact in (series.study_description, series.date) if fact)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 2, 0, 0)
+        column.setSpacing(1)
+        column.addWidget(label(title, "title"))
+        if study:
+            column.addWidget(label(study, "dim"))
+
+
+def _searched(series: Series) -> str:
+    """Text of a series that the search line looks through."""
+    who = series.patient
+    scan = (series.description, series.modality, series.date, series.study_description)
+    whose = (series.body_part, who.name, who.name.replace("^", " "), who.id)
+    return " ".join((*scan, *whose)).lower()

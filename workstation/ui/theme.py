@@ -7,13 +7,14 @@ from functools import lru_cache
 from pathlib import Path
 
 from PySide6.QtCore import QByteArray, QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QFont, QIcon, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QColor, QFont, QFontInfo, QIcon, QPainter, QPalette, QPixmap
 from PySide6.QtSvg import QSvgRenderer
 from PySide6.QtWidgets import QApplication
 
 from workstation.ui import palette
 
 _RESOURCES = Path(__file__).resolve().parents[2] / "resources"
+_SMALLEST = 13
 _FAMILIES = ["Inter", "Noto Sans", "DejaVu Sans", "Segoe UI", "Helvetica Neue", "sans-serif"]
 
 
@@ -22,11 +23,16 @@ def apply_theme(application: QApplication) -> None:
     application.setStyle("Fusion")
     font = QFont()
     font.setFamilies(_FAMILIES)
-    font.setPixelSize(13)
+    font.setPixelSize(_pixels(application))
     application.setFont(font)
     application.setPalette(_palette())
     sheet = (_RESOURCES / "theme" / "reading_room.qss").read_text(encoding="utf-8")
     application.setStyleSheet(coloured(sheet))
+
+
+def _pixels(application: QApplication) -> int:
+    """Text size: ours, or the system's where the user has asked for larger text."""
+    return max(_SMALLEST, QFontInfo(application.font()).pixelSize())
 
 
 def coloured(text: str) -> str:
@@ -64,7 +70,7 @@ def _palette() -> QPalette:
         chosen.setColor(role, QColor(colour))
     disabled = QPalette.ColorGroup.Disabled
     for role in (roles.Text, roles.WindowText, roles.ButtonText):
-        chosen.setColor(disabled, role, QColor(palette.DIM))
+        chosen.setColor(disabled, role, QColor(palette.FAINT))
     return chosen
 
 
@@ -79,7 +85,7 @@ def icon(name: str, colour: str = palette.TEXT) -> QIcon:
     """
     source = (_RESOURCES / "icons" / f"{name}.svg").read_text(encoding="utf-8")
     drawn = QIcon()
-    for shade, mode in ((colour, QIcon.Mode.Normal), (palette.LINE, QIcon.Mode.Disabled)):
+    for shade, mode in ((colour, QIcon.Mode.Normal), (palette.FAINT, QIcon.Mode.Disabled)):
         renderer = QSvgRenderer(QByteArray(source.replace("currentColor", shade).encode()))
         for size in (16, 24, 32, 48):
             drawn.addPixmap(_pixmap(renderer, size), mode)

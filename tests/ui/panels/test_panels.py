@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QWidget
+from PySide6.QtWidgets import QApplication, QHBoxLayout, QLabel, QPushButton, QTextEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from model_runtime import api
@@ -53,7 +53,9 @@ def _series(key: str, **more: object) -> Series:
 
 def _texts(widget: QWidget) -> str:
     QApplication.processEvents()  # a layout shows its new widgets at the next turn
-    return "\n".join(label.text() for label in widget.findChildren(QLabel) if label.isVisible())
+    labels = [label.text() for label in widget.findChildren(QLabel) if label.isVisible()]
+    texts = [text.toPlainText() for text in widget.findChildren(QTextEdit) if text.isVisible()]
+    return "\n".join(labels + texts).replace("\u00a0", " ").replace("\u2011", "-")
 
 
 def _push(qtbot: QtBot, widget: QWidget, text: str) -> None:
