@@ -1,0 +1,93 @@
+"""Opening, reporting, layout and help: what a reader does outside the images."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from workstation.actions.action import Action
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the actions call; every field does one thing."""
+
+    open_folder: Callable[[], None]
+    open_file: Callable[[], None]
+    quit: Callable[[], None]
+    draft: Callable[[], None]
+    ask: Callable[[], None]
+    similar: Callable[[], None]
+    save: Callable[[], None]
+    cancel: Callable[[], None]
+    show_panel: Callable[[str], None]
+    close_beside: Callable[[], None]
+    toggle_sync: Callable[[], None]
+    synchronised: Callable[[], bool]
+    reset_layout: Callable[[], None]
+    full_screen: Callable[[], None]
+    volume_preset: Callable[[], None]
+    show_log: Callable[[], None]
+    show_keys: Callable[[], None]
+    show_about: Callable[[], None]
+    has_scan: Callable[[], bool]
+    is_busy: Callable[[], bool]
+    has_beside: Callable[[], bool]
+
+
+def desk_actions(desk: Desk) -> tuple[Action, ...]:
+    """Tables for the menus File, Report, Layout and Help."""
+    return (*_file_actions(desk), *_report_actions(desk), *_layout_actions(desk), *_help(desk))
+
+
+def _file_actions(desk: Desk) -> tuple[Action, ...]:
+    return (
+        Action("file.open", "Open folder …", desk.open_folder, ("Ctrl+O",)),
+        Action("file.open_file", "Open file …", desk.open_file, ("Ctrl+Shift+O",)),
+        Action("file.quit", "Quit", desk.quit, ("Ctrl+Q",)),
+    )
+
+
+def _report_actions(desk: Desk) -> tuple[Action, ...]:
+    return (
+        Action("report.draft", "Draft report", desk.draft, ("Ctrl+D",), desk.has_scan),
+        Action("report.ask", "Ask a question", desk.ask, ("Ctrl+K",)),
+        Action("report.similar", "Find similar cases", desk.similar, ("Ctrl+L",), desk.has_scan),
+        Action("report.save", "Save a version", desk.save, ("Ctrl+S",), desk.has_scan),
+        Action("report.cancel", "Cancel what is under way", desk.cancel, ("Ctrl+.",), desk.is_busy),
+    )
+
+
+def _layout_actions(desk: Desk) -> tuple[Action, ...]:
+    panels = (("series", "F2"), ("report", "F3"), ("ask", "F4"), ("similar", "F6"))
+    shown = tuple(
+        Action(
+            f"layout.{name}",
+            f"Show {name}",
+            lambda name=name: desk.show_panel(name),  # type: ignore[misc]
+            (key,),
+        )
+        for name, key in panels
+    )
+    return (
+        *shown,
+        Action("layout.preset3d", "Next 3D preset", desk.volume_preset, ("Ctrl+3",), desk.has_scan),
+        Action(
+            "layout.sync", "Scroll the prior along", desk.toggle_sync, ("Ctrl+Y",),
+            desk.has_beside, desk.synchronised,
+        ),
+        Action(
+            "layout.close_beside", "Close the prior", desk.close_beside, ("Ctrl+W",),
+            desk.has_beside,
+        ),
+        Action("layout.full_screen", "Full screen", desk.full_screen, ("F11",)),
+        Action("layout.reset", "Reset the layout", desk.reset_layout),
+    )  # fmt: skip
+
+
+def _help(desk: Desk) -> tuple[Action, ...]:
+    return (
+        Action("help.keys", "Keyboard and mouse", desk.show_keys, ("?", "F1")),
+        Action("help.log", "Notifications so far", desk.show_log),
+        Action("help.about", "About the loaded model", desk.show_about),
+    )

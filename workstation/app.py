@@ -1,0 +1,341 @@
+"""The composition root of the window: the only module that knows every part."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QSettings, QTimer, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import QApplication, QFileDialog
+
+from workstation.actions.desk_actions import Desk, desk_actions
+from workstation.actions.view_actions import view_actions
+from workstation.archive.journal import Journal
+from workstation.archive.report_archive import ReportArchive
+from workstation.archive.report_session import ReportSession
+from workstation.consulting import Consulting, Panels
+from workstation.core.display import read_window_presets
+from workstation.core.errors import StorageError, TomoscribeError
+from workstation.core.session import Reading
+from workstation.core.study import Severity
+from workstation.core.volume import Volume
+from workstation.io.export import ExportDocument, export, formats
+from workstation.io.pool import WorkerPool
+from workstation.model_port import load_engine
+from workstation.opening import Opening
+from workstation.settings import RESOURCES, Settings, load_settings
+from workstation.tasks.job import cancel_all
+from workstation.tasks.leaving import leave
+from workstation.tasks.pump import EngineFactory, Pump
+from workstation.ui.ask_panel import AskPanel, ReadyQuestion
+from workstation.ui.image_area import ImageArea
+from workstation.ui.main_window import MainWindow
+from workstation.ui.notifications import install_excepthook
+from workstation.ui.report_panel import ReportPanel
+from workstation.ui.series_panel import SeriesPanel
+from workstation.ui.shortcuts_overlay import ShortcutsOverlay
+from workstation.ui.similar_panel import SimilarPanel
+from workstation.ui.text_sheet import TextSheet
+from workstation.ui.theme import apply_theme
+
+_LOG = logging.getLogger(__name__)
+# The GUI gets the interpreter back from a busy model thread within a millisecond.
+_SWITCH_SECONDS = 0.001
+
+
+class Workstation(QObject):
+    """Everything of one running window, put together.
+
+    Parameters
+    ----------
+    settings : Settings
+    complaints : sequence of str
+        What was wrong with the settings file; told as notifications.
+    engine : callable, optional
+        Makes the engine in the model's thread; by default the model of the settings.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        complaints: Sequence[str] = (),
+        engine: EngineFactory | None = None,
+    ) -> None:
+        super().__init__()
+        self._settings = settings
+        self.reading = Reading()
+        self.pool = WorkerPool(settings.decode_workers)
+        self.images = ImageArea(self.reading, RESOURCES / "volume_presets.toml")
+        self.series_panel = SeriesPanel()
+        self.report = ReportPanel()
+        self.ask = AskPanel(_ready_questions())
+        self.similar = SimilarPanel()
+        self.window = MainWindow(
+            self.images,
+            {
+                "series": self.series_panel,
+                "report": self.report,
+                "ask": self.ask,
+                "similar": self.similar,
+            },
+            QSettings(str(settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
+        )
+        self.notifications = self.window.notifications
+        self.journal = self._open_journal()
+        self.opening = Opening(
+            self.reading, self.pool, self.series_panel, self.window.strip, self.notifications
+        )
+        self.pump = Pump(engine or (lambda: load_engine(settings.model_folder)))
+        panels = Panels(
+            self.report, self.ask, self.similar, self.window.strip, self.notifications
+        )
+        self.consulting = Consulting(self.pump, self.reading, panels, settings.prior_cases)
+        self._connect()
+        self._make_actions()
+        self.window.recall()
+        for sentence in complaints:
+            self.notifications.show(sentence, Severity.WARNING)
+
+    def _connect(self) -> None:
+        self.window.dropped.connect(self.opening.open_paths)
+        self.window.closing.connect(self.close)
+        self.window.strip.cancel_requested.connect(self.cancel)
+        self.series_panel.open_requested.connect(self.choose_folder)
+        self.opening.opened.connect(self._on_opened)
+        self.opening.loaded.connect(self._on_loaded)
+        self.consulting.prior_opened.connect(self._on_prior)
+        self.report.export_requested.connect(self.choose_export)
+        self.report.save_failed.connect(self._on_save_failed)
+
+    def _make_actions(self) -> None:
+        presets = read_window_presets(RESOURCES / "window_presets.toml")
+        desk = Desk(
+            open_folder=self.choose_folder,
+            open_file=self.choose_file,
+            quit=self._quit,
+            draft=self.draft,
+            ask=self.ask_question,
+            similar=self.find_similar,
+            save=self.report.save,
+            cancel=self.cancel,
+            show_panel=self.window.raise_dock,
+            close_beside=self.images.close_beside,
+            toggle_sync=self._toggle_sync,
+            synchronised=lambda: self.images.synchronised,
+            reset_layout=self.window.reset_layout,
+            full_screen=self._full_screen,
+            volume_preset=self.images.next_volume_preset,
+            show_log=self._show_log,
+            show_keys=self._show_keys,
+            show_about=self._show_about,
+            has_scan=lambda: self.reading.volume is not None,
+            is_busy=lambda: self.consulting.is_busy or self.opening.is_loading,
+            has_beside=lambda: self.images.beside is not None,
+        )
+        actions = (*desk_actions(desk), *view_actions(self.reading, presets))
+        self.window.set_actions(actions)
+        self.window.refresh_actions()
+        self._keys = ShortcutsOverlay(actions, self.window)
+        self._sheet = TextSheet(self.window)
+
+    def _open_journal(self) -> Journal | None:
+        try:
+            self._settings.data_folder.mkdir(parents=True, exist_ok=True)
+            return Journal(ReportArchive(self._settings.data_folder / "reports.db"))
+        except (StorageError, OSError) as error:
+            sentence = (
+                error.message
+                if isinstance(error, StorageError)
+                else f"Reports cannot be kept in {self._settings.data_folder}: {error.strerror}."
+            )
+            self.notifications.show(sentence, Severity.ERROR, repr(error))
+            return None
+
+    @Slot(object)
+    def _on_opened(self, volume: Volume) -> None:
+        """Another series is on screen: the panels follow, the report is its study's."""
+        self.consulting.forget_study()
+        self.images.close_beside()
+        self.window.show_patient(volume.series)
+        self.window.refresh_actions()
+        current = self.report.session
+        if self.journal is None:
+            return
+        if current is None or current.study_key != volume.series.study_key:
+            session = ReportSession(self.journal, volume.series.study_key, self._settings.author)
+            self.report.show_session(session)
+            if session.load_error is not None:
+                error = session.load_error
+                self.notifications.show(error.message, Severity.ERROR, error.details)
+
+    @Slot(object)
+    def _on_loaded(self, _volume: Volume) -> None:
+        self.window.refresh_actions()
+
+    @Slot(object)
+    def _on_prior(self, volume: Volume) -> None:
+        beside = Reading()
+        beside.other_patient = True
+        beside.open(volume)
+        beside.window = self.reading.window
+        self.images.show_beside(beside)
+        self.window.refresh_actions()
+
+    @Slot()
+    def draft(self) -> None:
+        """Draft the report of the open scan."""
+        self.window.raise_dock("report")
+        self.consulting.draft()
+
+    @Slot()
+    def ask_question(self) -> None:
+        """Put the cursor into the question line."""
+        self.window.raise_dock("ask")
+        self.ask.focus_question()
+
+    @Slot()
+    def find_similar(self) -> None:
+        """Find prior cases like the open scan."""
+        self.window.raise_dock("similar")
+        self.consulting.find_similar()
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop whatever is under way."""
+        self.opening.cancel_load()
+        self.consulting.cancel()
+
+    @Slot()
+    def choose_folder(self) -> None:
+        """Ask for a folder without leaving the window's event loop."""
+        self._choose(QFileDialog.FileMode.Directory, "Open a folder of images")
+
+    @Slot()
+    def choose_file(self) -> None:
+        """Ask for a file: DICOM, ZIP, NIfTI, NRRD or MHA."""
+        self._choose(QFileDialog.FileMode.ExistingFiles, "Open image files")
+
+    def _choose(self, mode: QFileDialog.FileMode, title: str) -> None:
+        last = str(self.window.state.value("folder", str(Path.home())))
+        dialog = QFileDialog(self.window, title, last)
+        dialog.setFileMode(mode)
+        dialog.filesSelected.connect(self._on_chosen)
+        dialog.open()
+
+    @Slot(object)
+    def _on_chosen(self, names: Sequence[str]) -> None:
+        paths = [Path(name) for name in names]
+        self.window.state.setValue("folder", str(paths[0].parent))
+        self.opening.open_paths(paths)
+
+    @Slot(str)
+    def choose_export(self, key: str) -> None:
+        """Ask where to write the unsigned draft."""
+        chosen = formats()[key]
+        dialog = QFileDialog(self.window, "Export the unsigned draft", f"report{chosen.suffix}")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setDefaultSuffix(chosen.suffix.lstrip("."))
+        dialog.fileSelected.connect(_Exporter(self, key).write)
+        dialog.open()
+
+    def export_report(self, path: Path, key: str) -> None:
+        """Write the report as an unsigned draft; a fault is told and nothing is lost."""
+        session, volume = self.report.session, self.reading.volume
+        if session is None:
+            return
+        try:
+            series = volume.series if volume is not None else None
+            export(ExportDocument.of(session.report, series), path, key)
+        except StorageError as error:
+            self.notifications.show(error.message, Severity.ERROR, error.details)
+        else:
+            self.notifications.show(f"The unsigned draft was written to {path.name}.")
+
+    @Slot(str, str)
+    def _on_save_failed(self, message: str, details: str) -> None:
+        self.notifications.show(message, Severity.ERROR, details)
+
+    def _quit(self) -> None:
+        self.window.close()
+
+    def _toggle_sync(self) -> None:
+        self.images.set_synchronised(not self.images.synchronised)
+
+    def _full_screen(self) -> None:
+        if self.window.isFullScreen():
+            self.window.showNormal()
+        else:
+            self.window.showFullScreen()
+
+    def _show_keys(self) -> None:
+        self._keys.toggle()
+
+    def _show_log(self) -> None:
+        told = (
+            f"{item.time:%H:%M:%S}  {item.text}\n{item.details}".rstrip()
+            for item in reversed(self.notifications.log)
+        )
+        self._sheet.show_text("Notifications", "\n\n".join(told) or "Nothing so far.")
+
+    def _show_about(self) -> None:
+        info = self.consulting.info
+        card = info.card if info is not None else "No model is loaded."
+        self._sheet.show_text("The loaded model", card)
+
+    @Slot()
+    def close(self) -> None:
+        """End every thread and process; the report is written first."""
+        session = self.report.session
+        self.consulting.cancel()
+        self.report.show_session(None)
+        if self.journal is not None and session is not None:
+            self.journal.close()
+        self.opening.cancel_scan()
+        self.opening.cancel_load()
+        cancel_all(5000)
+        self.pump.close()
+        self.images.shut_down()
+        self.pool.close()
+
+
+class _Exporter(QObject):
+    """Remembers the format while the reader chooses a file."""
+
+    def __init__(self, workstation: Workstation, key: str) -> None:
+        super().__init__(workstation)
+        self._workstation, self._key = workstation, key
+
+    @Slot(str)
+    def write(self, name: str) -> None:
+        """Write the file."""
+        self._workstation.export_report(Path(name), self._key)
+        self.deleteLater()
+
+
+def _ready_questions() -> tuple[ReadyQuestion, ...]:
+    import tomllib
+
+    table = tomllib.loads((RESOURCES / "questions.toml").read_text(encoding="utf-8"))
+    return tuple(ReadyQuestion(q["text"], tuple(q["choices"])) for q in table["question"])
+
+
+def run(paths: Sequence[Path], after_start: Callable[[Workstation], None] | None = None) -> int:
+    """Open the window and stay until it is closed; returns the exit status."""
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    QGuiApplication.setApplicationName("Tomoscribe")
+    application = QApplication.instance() or QApplication(sys.argv[:1])
+    if not isinstance(application, QApplication):
+        raise TomoscribeError("Qt is already running without windows in this process.")
+    apply_theme(application)
+    settings, complaints = load_settings()
+    workstation = Workstation(settings, complaints)
+    install_excepthook(workstation.notifications)
+    workstation.window.show()
+    given = list(paths) or [settings.study]
+    QTimer.singleShot(0, workstation, lambda: workstation.opening.open_paths(given))
+    if after_start is not None:
+        after_start(workstation)
+    return leave(application.exec())

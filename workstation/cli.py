@@ -1,0 +1,226 @@
+"""The workstation's jobs on the command line; every fault is a sentence and a status."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from threading import Event
+
+from model_runtime import api
+from workstation import batch
+from workstation.archive.report_archive import ReportArchive
+from workstation.core.errors import (
+    CancelledError,
+    InputError,
+    ModelError,
+    StorageError,
+    TomoscribeError,
+)
+from workstation.core.report import Report
+from workstation.core.volume import Volume
+from workstation.headless import run_headless
+from workstation.io.export import ExportDocument, export, formats
+from workstation.io.pool import WorkerPool
+from workstation.model_port import Answer, load_engine
+from workstation.prior_cases import PriorCases
+from workstation.selftest import run_selftest
+from workstation.settings import Settings, load_settings
+
+FAULT, USAGE, CANCELLED = 1, 2, 130
+
+
+class _Terminal:
+    """What a command needs: settings, a pool of readers, and a way to be cancelled."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.cancelled = Event()
+        self.pool = WorkerPool(settings.decode_workers)
+        signal.signal(signal.SIGINT, lambda *_: self.cancelled.set())
+
+    def open_volume(self, path: Path) -> Volume:
+        """Open the main series of a path; what was left out goes to stderr."""
+        opened = batch.find_series([path], self.cancelled, self.pool)
+        for line in opened.skipped:
+            print(f"skipped {line}", file=sys.stderr)
+        volume = batch.load_volume(batch.main_series(opened), self.cancelled, self.pool)
+        for notice in (*opened.notices, *volume.notices):
+            print(f"{notice.severity.value}: {notice.text}", file=sys.stderr)
+        return volume
+
+    def engine(self) -> api.Engine:
+        """Load the model; its notice goes to stderr."""
+        engine = load_engine(self.settings.model_folder)
+        print(f"● {engine.info.notice}", file=sys.stderr)
+        return engine
+
+
+def _open(given: argparse.Namespace) -> int:
+    if sys.platform == "linux" and not (
+        os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+    ):
+        raise InputError(
+            "There is no display here, so no window can open. Use "
+            "'tomoscribe headless OUT [INPUT]' for the same job without one."
+        )
+    from workstation.app import run as run_window
+
+    return run_window(given.paths)
+
+
+def _draft(given: argparse.Namespace, terminal: _Terminal) -> None:
+    volume = terminal.open_volume(given.input)
+
+    def told(event: api.Event) -> None:
+        if isinstance(event, api.Token):
+            print(event.text, end="", flush=True)
+
+    _, answer = batch.draft_report(terminal.engine(), volume, terminal.cancelled, on_event=told)
+    print()
+    _print_receipt(answer)
+
+
+def _ask(given: argparse.Namespace, terminal: _Terminal) -> None:
+    volume = terminal.open_volume(given.input)
+    answer = batch.ask(
+        terminal.engine(), volume, given.question, given.choice, terminal.cancelled
+    )
+    print(answer.text)
+    for choice, share in answer.choices:
+        print(f"  {share:6.1%}  {choice}")
+    _print_receipt(answer)
+
+
+def _similar(given: argparse.Namespace, terminal: _Terminal) -> None:
+    if (given.input is None) == (given.text is None):
+        raise InputError("Give either an INPUT to compare or --text to search for.")
+    volume = terminal.open_volume(given.input) if given.input is not None else None
+    engine = terminal.engine()
+    answer = batch.embedding(engine, volume, given.text or "", terminal.cancelled)
+    priors = PriorCases(terminal.settings.prior_cases, engine.info.weights_sha256)
+    if answer.embedding is None:
+        raise ModelError("The model gave no embedding.")
+    for case in priors.search(answer.embedding, given.count):
+        findings = ", ".join(case.findings) or "no abnormality"
+        print(f"{case.score:.3f}  {case.case_id}  {case.region}  {findings}")
+
+
+def _export(given: argparse.Namespace, terminal: _Terminal) -> None:
+    opened = batch.find_series([given.input], terminal.cancelled, terminal.pool)
+    series = batch.main_series(opened)
+    report = _stored_report(terminal.settings, series.study_key)
+    out = given.out or Path(f"report{formats()[given.format].suffix}")
+    export(ExportDocument.of(report, series), out, given.format)
+    print(out)
+
+
+def _stored_report(settings: Settings, study_key: str) -> Report:
+    """Return the draft's last state, or the last version kept."""
+    archive = ReportArchive(settings.data_folder / "reports.db")
+    try:
+        draft, version = archive.journal(study_key), archive.latest(study_key)
+    finally:
+        archive.close()
+    if draft is not None:
+        return draft
+    if version is None:
+        raise StorageError("No report has been kept for this study. Draft or type one first.")
+    return version.report
+
+
+def _headless(given: argparse.Namespace, terminal: _Terminal) -> None:
+    source = given.input or terminal.settings.study
+    volume = terminal.open_volume(source)
+    for path in run_headless(terminal.settings, volume, given.out, terminal.cancelled):
+        print(path)
+
+
+def _selftest(_given: argparse.Namespace, terminal: _Terminal) -> None:
+    failed = 0
+    for name, fault in run_selftest(terminal.settings, terminal.pool):
+        print(f"{'FAILED' if fault else 'ok':>6}  {name}" + (f": {fault}" if fault else ""))
+        failed += bool(fault)
+    if failed:
+        raise TomoscribeError(f"{failed} checks failed; the installation is not sound.")
+
+
+def _print_receipt(answer: Answer) -> None:
+    if answer.provenance is not None:
+        print(json.dumps(asdict(answer.provenance), indent=1), file=sys.stderr)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tomoscribe",
+        description="Read CT with a model that drafts. Not a medical device.",
+    )
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    window = commands.add_parser("open", help="open the window")
+    window.add_argument("paths", nargs="*", type=Path)
+    draft = commands.add_parser("draft", help="draft the report of a scan")
+    draft.add_argument("input", type=Path)
+    ask = commands.add_parser("ask", help="answer a question about a scan")
+    ask.add_argument("input", type=Path)
+    ask.add_argument("question")
+    ask.add_argument("--choice", action="append", default=[], help="once per choice")
+    similar = commands.add_parser("similar", help="find prior cases like a scan or a text")
+    similar.add_argument("input", nargs="?", type=Path)
+    similar.add_argument("--text")
+    similar.add_argument("--count", type=int, default=10)
+    out = commands.add_parser("export", help="write a study's report as an unsigned draft")
+    out.add_argument("input", type=Path)
+    out.add_argument("--format", choices=sorted(formats()), default="pdf")
+    out.add_argument("--out", type=Path)
+    whole = commands.add_parser("headless", help="draft, ask, find and picture without a window")
+    whole.add_argument("out", type=Path)
+    whole.add_argument("input", nargs="?", type=Path)
+    commands.add_parser("selftest", help="check this installation")
+    return parser
+
+
+_JOBS: dict[str, Callable[[argparse.Namespace, _Terminal], None]] = {
+    "draft": _draft,
+    "ask": _ask,
+    "similar": _similar,
+    "export": _export,
+    "headless": _headless,
+    "selftest": _selftest,
+}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; returns the exit status."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+    parser = _parser()
+    given = parser.parse_args(arguments or ["open"])
+    try:
+        if given.command not in _JOBS:
+            return _open(given)
+        return _run_job(given)
+    except CancelledError:
+        print("Cancelled.", file=sys.stderr)
+        return CANCELLED
+    except TomoscribeError as error:
+        print(f"tomoscribe: {error.message}", file=sys.stderr)
+        if error.details:
+            print(f"  ({error.details})", file=sys.stderr)
+        return FAULT
+
+
+def _run_job(given: argparse.Namespace) -> int:
+    settings, complaints = load_settings()
+    for sentence in complaints:
+        print(f"warning: {sentence}", file=sys.stderr)
+    terminal = _Terminal(settings)
+    try:
+        _JOBS[given.command](given, terminal)
+    finally:
+        terminal.pool.close()
+    return 0

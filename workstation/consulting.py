@@ -1,0 +1,309 @@
+"""Consult the model: draft, ask, find similar; each answer returns to the study it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from threading import Event
+from uuid import uuid4
+
+import numpy as np
+from numpy.typing import NDArray
+from PySide6.QtCore import QObject, Signal, Slot
+
+from model_runtime import api
+from workstation.core.errors import ModelError, TomoscribeError
+from workstation.core.session import Reading
+from workstation.core.study import Severity
+from workstation.core.volume import Volume
+from workstation.model_port import volume_input
+from workstation.prior_cases import PriorCases
+from workstation.tasks.job import Job
+from workstation.tasks.pump import Pump
+from workstation.ui.ask_panel import AskPanel
+from workstation.ui.notifications import Notifications
+from workstation.ui.report_panel import ReportPanel
+from workstation.ui.similar_panel import SimilarPanel
+from workstation.ui.status_strip import StatusStrip
+
+
+class Kind(Enum):
+    """What a request is for."""
+
+    DRAFT = "draft"
+    QUESTION = "question"
+    SIMILAR = "similar"
+    SEARCH = "search"
+
+
+@dataclass
+class _Ask:
+    """One request under way."""
+
+    kind: Kind
+    words: str = ""
+    written: str = ""
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Where answers are shown."""
+
+    report: ReportPanel
+    ask: AskPanel
+    similar: SimilarPanel
+    strip: StatusStrip
+    notifications: Notifications
+
+
+class Consulting(QObject):
+    """Sends requests about the open scan and shows their events where they belong.
+
+    Signals
+    -------
+    prior_opened(Volume)
+        A prior case is ready to stand beside the scan.
+    """
+
+    prior_opened = Signal(object)
+
+    def __init__(self, pump: Pump, reading: Reading, panels: Panels, priors: Path) -> None:
+        super().__init__()
+        self._pump, self._reading, self._panels, self._folder = pump, reading, panels, priors
+        self._asked: dict[int, _Ask] = {}
+        self._prior_cases: PriorCases | None = None
+        self._opening: Job | None = None
+        self.info: api.ModelInfo | None = None
+        self.window: api.HuWindow | None = None
+        pump.loaded.connect(self._on_loaded)
+        pump.load_failed.connect(self._on_load_failed)
+        pump.told.connect(self._on_told)
+        pump.stopped.connect(self._on_stopped)
+        panels.report.draft_requested.connect(self.draft)
+        panels.report.cancel_requested.connect(self.cancel)
+        panels.ask.asked.connect(self.ask)
+        panels.ask.cancel_requested.connect(self.cancel)
+        panels.ask.insert_requested.connect(panels.report.insert_answer)
+        panels.similar.similar_requested.connect(self.find_similar)
+        panels.similar.text_search_requested.connect(self.search_text)
+        panels.similar.cancel_requested.connect(self.cancel)
+        panels.similar.open_beside_requested.connect(self.open_prior)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is under way."""
+        return bool(self._asked)
+
+    @Slot()
+    def draft(self) -> None:
+        """Have the model draft the report of the open scan."""
+        if any(ask.kind is Kind.DRAFT for ask in self._asked.values()):
+            return
+        if self._submit(api.Task.REPORT, _Ask(Kind.DRAFT)) is not None:
+            self._panels.report.begin_draft(f"draft-{uuid4().hex[:12]}")
+
+    @Slot(str, object)
+    def ask(self, question: str, choices: Sequence[str] = ()) -> None:
+        """Ask about the open scan."""
+        self._panels.ask.begin(question, choices)
+        self._submit(api.Task.QUESTION, _Ask(Kind.QUESTION, question), tuple(choices))
+
+    @Slot()
+    def find_similar(self) -> None:
+        """Find prior cases like the open scan."""
+        self._panels.similar.run("encoding the scan …")
+        self._submit(api.Task.EMBED_VOLUME, _Ask(Kind.SIMILAR))
+
+    @Slot(str)
+    def search_text(self, text: str) -> None:
+        """Find prior cases by words."""
+        self._panels.similar.run("searching …")
+        request = api.Request(self._pump.next_ticket(), api.Task.EMBED_TEXT, text=text)
+        self._asked[request.ticket] = _Ask(Kind.SEARCH, text)
+        self._pump.submit(request)
+
+    @Slot()
+    def cancel(self) -> None:
+        """Stop everything under way; what was written stays."""
+        for ticket, ask in tuple(self._asked.items()):
+            self._pump.cancel(ticket)
+            self._show_cancelled(ask)
+            del self._asked[ticket]
+        self._panels.strip.end_work()
+
+    def _show_cancelled(self, ask: _Ask) -> None:
+        if ask.kind is Kind.DRAFT:
+            self._panels.report.finish_draft()
+        elif ask.kind is Kind.QUESTION:
+            self._panels.ask.fail("Cancelled.")
+        else:
+            self._panels.similar.clear()
+
+    def forget_study(self) -> None:
+        """Stop everything and empty the panels, as another study is opened."""
+        self.cancel()
+        self._panels.ask.clear()
+        self._panels.similar.clear()
+
+    def _submit(self, task: api.Task, ask: _Ask, choices: tuple[str, ...] = ()) -> int | None:
+        """Send a request about the open scan; says why not where it cannot be sent."""
+        volume = self._reading.volume
+        if volume is None:
+            self._fail(ask, "No scan is open. Open one first.")
+            return None
+        try:
+            given = volume_input(volume)
+        except ModelError as error:
+            self._fail(ask, error.message, error.details)
+            return None
+        ticket = self._pump.next_ticket()
+        self._asked[ticket] = ask
+        request = api.Request(ticket, task, given, ask.words, choices, self.window)
+        return self._pump.submit(request)
+
+    @Slot(int, object)
+    def _on_told(self, ticket: int, event: api.Event) -> None:
+        ask = self._asked.get(ticket)
+        if ask is None:
+            return
+        match event:
+            case api.Progress():
+                self._show_progress(ask, event)
+            case api.Token():
+                self._write(ask, event)
+            case api.Choices(probabilities=probabilities):
+                self._panels.ask.set_choices(probabilities)
+            case api.Done():
+                self._end(ticket)
+                self._finish(ask, event)
+            case api.Failed(message=message, details=details):
+                self._end(ticket)
+                self._fail(ask, message, details)
+            case api.Stopped():
+                self._end(ticket)
+
+    def _end(self, ticket: int) -> None:
+        del self._asked[ticket]
+        if not self._asked:
+            self._panels.strip.end_work()
+
+    def _show_progress(self, ask: _Ask, event: api.Progress) -> None:
+        text = event.stage.value
+        if ask.kind is Kind.DRAFT:
+            self._panels.report.set_progress(event.stage, event.fraction)
+        elif ask.kind is Kind.QUESTION:
+            self._panels.ask.set_progress(text, event.fraction)
+        else:
+            self._panels.similar.run(text, event.fraction)
+        self._panels.strip.show_work(text, event.fraction)
+
+    def _write(self, ask: _Ask, event: api.Token) -> None:
+        ask.written += event.text
+        pace = f"{event.tokens_per_second:.0f} tok/s"
+        self._panels.strip.show_work(api.Stage.WRITE.value, None, pace)
+        if ask.kind is Kind.DRAFT:
+            self._panels.report.add_text(event.text, (event.logprob,))
+            self._panels.report.set_progress(api.Stage.WRITE, None, event.tokens_per_second)
+        else:
+            self._panels.ask.add_text(event.text)
+
+    def _finish(self, ask: _Ask, done: api.Done) -> None:
+        if ask.kind is Kind.DRAFT:
+            self._panels.report.finish_draft(done.provenance)
+            for note in done.provenance.notes:
+                self._panels.notifications.show(f"About the draft: {note}.", Severity.WARNING)
+        elif ask.kind is Kind.QUESTION:
+            self._panels.ask.finish(done.text, done.provenance)
+        else:
+            self._show_cases(ask, done)
+
+    def _show_cases(self, ask: _Ask, done: api.Done) -> None:
+        try:
+            cases = self._priors().search(_embedding(done))
+        except ModelError as error:
+            self._fail(ask, error.message, error.details)
+            return
+        total = len(self._priors())
+        if ask.kind is Kind.SEARCH:
+            heading = f"{len(cases)} of {total} cases nearest to “{ask.words}”"
+            self._panels.similar.show_cases(heading, cases, ask.words.split())
+            return
+        session = self._panels.report.session
+        text = session.report.text.lower() if session is not None else ""
+        shared = sorted({f for case in cases for f in case.findings if f.lower() in text})
+        heading = f"{len(cases)} of {total} prior cases, nearest first"
+        self._panels.similar.show_cases(heading, cases, shared)
+
+    def _priors(self) -> PriorCases:
+        """Load the index when it is first needed."""
+        if self._prior_cases is None:
+            weights = self.info.weights_sha256 if self.info else ""
+            self._prior_cases = PriorCases(self._folder, weights)
+        return self._prior_cases
+
+    def _fail(self, ask: _Ask, message: str, details: str = "") -> None:
+        if ask.kind is Kind.DRAFT:
+            self._panels.report.fail_draft(message, details)
+        elif ask.kind is Kind.QUESTION:
+            self._panels.ask.fail(message)
+        else:
+            self._panels.similar.fail(message, details)
+
+    @Slot(str)
+    def open_prior(self, case_id: str) -> None:
+        """Render a prior case in the background, then show it beside the scan."""
+        try:
+            cases = self._priors()
+        except ModelError as error:
+            self._panels.notifications.show(error.message, Severity.ERROR, error.details)
+            return
+        if self._opening is not None:
+            self._opening.cancel()
+        self._opening = Job(_opener(cases, case_id))
+        self._opening.step.connect(self._on_prior)
+        self._opening.failed.connect(self._on_prior_failed)
+        self._opening.ended.connect(self._panels.strip.end_work)
+        self._panels.strip.show_work("opening the prior case", None)
+        self._opening.start()
+
+    @Slot(object)
+    def _on_prior(self, volume: Volume) -> None:
+        self.prior_opened.emit(volume)
+
+    @Slot(object)
+    def _on_prior_failed(self, error: TomoscribeError) -> None:
+        self._panels.notifications.show(error.message, Severity.ERROR, error.details)
+
+    @Slot(object)
+    def _on_loaded(self, info: api.ModelInfo) -> None:
+        self.info = info
+        self._prior_cases = None
+        self._panels.strip.show_model(info.notice, info.demonstration)
+
+    @Slot(object)
+    def _on_load_failed(self, error: TomoscribeError) -> None:
+        self._panels.strip.show_no_model(error.message)
+        self._panels.notifications.show(error.message, Severity.ERROR, error.details)
+
+    @Slot(int)
+    def _on_stopped(self, ticket: int) -> None:
+        self._asked.pop(ticket, None)
+        if not self._asked:
+            self._panels.strip.end_work()
+
+
+def _embedding(done: api.Done) -> NDArray[np.float32]:
+    if done.embedding is None:
+        raise ModelError("The model gave no embedding.")
+    return done.embedding
+
+
+def _opener(cases: PriorCases, case_id: str) -> Callable[[Event], Iterator[Volume]]:
+    def work(cancelled: Event) -> Iterator[Volume]:
+        volume = cases.volume(case_id)
+        if not cancelled.is_set():
+            yield volume
+
+    return work

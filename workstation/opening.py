@@ -1,0 +1,188 @@
+"""Open: look for series, list them, load one; whatever comes later never disturbs the reader."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from threading import Event
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from workstation.core.errors import TomoscribeError
+from workstation.core.session import Reading
+from workstation.core.study import Series, Severity
+from workstation.core.volume import Volume
+from workstation.io.index import (
+    ScanFinished,
+    ScanProgress,
+    SeriesFound,
+    SeriesThumbnail,
+    scan,
+)
+from workstation.io.load import LoadStep, load
+from workstation.io.pool import WorkerPool
+from workstation.tasks.job import Job
+from workstation.ui.notifications import Notifications
+from workstation.ui.series_panel import SeriesPanel
+from workstation.ui.status_strip import StatusStrip
+
+
+class Opening(QObject):
+    """Finds and loads series into a reading.
+
+    Signals
+    -------
+    opened(Volume)
+        The first slice of another series is on screen.
+    loaded(Volume)
+        All that could be read is.
+    """
+
+    opened = Signal(object)
+    loaded = Signal(object)
+
+    def __init__(
+        self,
+        reading: Reading,
+        pool: WorkerPool,
+        panel: SeriesPanel,
+        strip: StatusStrip,
+        notifications: Notifications,
+    ) -> None:
+        super().__init__()
+        self._reading, self._pool, self._panel = reading, pool, panel
+        self._strip, self._notifications = strip, notifications
+        self._scan: Job | None = None
+        self._load: Job | None = None
+        self._series: Series | None = None
+        panel.series_chosen.connect(self.open_series)
+        panel.cancel_requested.connect(self.cancel_scan)
+
+    @Slot(object)
+    def open_paths(self, paths: Sequence[Path]) -> None:
+        """Look for series in files and folders; the first readable one is loaded."""
+        self.cancel_scan()
+        given = tuple(paths)
+        self._panel.begin(f"reading {given[0].name or given[0]} …")
+
+        def work(cancelled: Event) -> Iterator[object]:
+            yield from scan(given, cancelled, self._pool)
+
+        self._scan = Job(work)
+        self._scan.step.connect(self._on_found)
+        self._scan.failed.connect(self._on_scan_failed)
+        self._scan.start()
+
+    @Slot()
+    def cancel_scan(self) -> None:
+        """Stop looking; what was found stays."""
+        if self._scan is not None:
+            self._scan.cancel()
+            self._scan = None
+            self._panel.finish([])
+
+    @Slot()
+    def cancel_load(self) -> None:
+        """Stop loading; the slices read so far stay."""
+        if self._load is not None:
+            self._load.cancel()
+            self._load = None
+            self._strip.end_work()
+
+    @property
+    def is_loading(self) -> bool:
+        """Whether a series is being loaded."""
+        return self._load is not None
+
+    @Slot(object)
+    def open_series(self, series: Series) -> None:
+        """Load a series; the first slice shows before the rest is there."""
+        if series.readable:
+            self._notifications.show(series.readable, Severity.ERROR)
+            return
+        self.cancel_load()
+        self._series = series
+
+        def work(cancelled: Event) -> Iterator[object]:
+            yield from load(series, cancelled, self._pool)
+
+        self._load = Job(work)
+        self._load.step.connect(self._on_loaded)
+        self._load.failed.connect(self._on_load_failed)
+        self._load.finished.connect(self._on_load_finished)
+        self._strip.show_work("loading", None)
+        self._load.start()
+
+    @Slot(object)
+    def _on_found(self, event: object) -> None:
+        match event:
+            case ScanProgress(files_done=done, files_total=total, current_name=name):
+                self._panel.set_progress(f"reading {name}", done / total if total else None)
+            case SeriesFound(series=series):
+                self._panel.add(series)
+            case SeriesThumbnail(key=key, image=image):
+                self._panel.show_thumbnail(key, image)
+            case ScanFinished():
+                self._on_scanned(event)
+
+    def _on_scanned(self, done: ScanFinished) -> None:
+        self._scan = None
+        self._panel.finish([(item.path.name, item.reason) for item in done.skipped])
+        for notice in done.notices:
+            self._notifications.show(notice.text, notice.severity, notice.details)
+        readable = [series for series in self._panel.series if not series.readable]
+        if readable:
+            self.open_series(max(readable, key=_rank))
+        elif self._panel.series:
+            self._notifications.show(self._panel.series[0].readable, Severity.ERROR)
+        else:
+            reasons = "\n".join(f"{item.path.name}: {item.reason}" for item in done.skipped[:50])
+            self._notifications.show(
+                "No scan was found there. Open a folder or file with CT images.",
+                Severity.WARNING,
+                reasons,
+            )
+
+    @Slot(object)
+    def _on_scan_failed(self, error: TomoscribeError) -> None:
+        self._scan = None
+        self._panel.fail(error.message, error.details)
+        self._notifications.show(error.message, Severity.ERROR, error.details)
+
+    @Slot(object)
+    def _on_loaded(self, step: LoadStep) -> None:
+        current = self._reading.volume
+        if current is None or current.key != step.volume.key or self.sender() is None:
+            self._show(step.volume)
+        else:
+            self._reading.refresh(step.volume)
+        if step.done < step.total:
+            text = f"loading {step.done} of {step.total} slices"
+            self._strip.show_work(text, step.done / step.total)
+
+    def _show(self, volume: Volume) -> None:
+        self._reading.open(volume)
+        self._panel.mark_open(volume.key)
+        self.opened.emit(volume)
+
+    @Slot()
+    def _on_load_finished(self) -> None:
+        self._load = None
+        self._strip.end_work()
+        volume = self._reading.volume
+        if volume is not None:
+            self._strip.show_badges([notice.badge for notice in volume.notices if notice.badge])
+            for notice in volume.notices:
+                self._notifications.show(notice.text, notice.severity, notice.details)
+            self.loaded.emit(volume)
+
+    @Slot(object)
+    def _on_load_failed(self, error: TomoscribeError) -> None:
+        self._load = None
+        self._strip.end_work()
+        self._notifications.show(error.message, Severity.ERROR, error.details)
+
+
+def _rank(series: Series) -> tuple[bool, int]:
+    """Prefer CT, then the series with most slices."""
+    return series.modality in ("CT", ""), series.count

@@ -1,0 +1,246 @@
+"""The one window: images in the middle, docks around them, a strip below."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from PySide6.QtCore import QSettings, QSize, Qt, Signal
+from PySide6.QtGui import (
+    QAction,
+    QCloseEvent,
+    QDragEnterEvent,
+    QDropEvent,
+    QKeySequence,
+)
+from PySide6.QtWidgets import (
+    QDockWidget,
+    QLabel,
+    QMainWindow,
+    QMenu,
+    QSizePolicy,
+    QTabWidget,
+    QToolBar,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from workstation.actions.action import Action, Scope
+from workstation.core.study import Series
+from workstation.ui.notifications import Notifications
+from workstation.ui.status_strip import StatusStrip
+from workstation.ui.theme import icon
+
+_MENUS = ("file", "view", "window", "report", "layout", "help")
+_ICONS = {
+    "file.open": "open",
+    "view.crosshair": "crosshair",
+    "view.invert": "invert",
+    "view.maximise": "maximise",
+    "view.reset": "reset",
+    "report.draft": "draft",
+    "report.ask": "ask",
+    "report.similar": "similar",
+    "report.save": "save",
+    "help.keys": "help",
+}
+_DOCK_AREAS = {
+    "series": Qt.DockWidgetArea.LeftDockWidgetArea,
+    "report": Qt.DockWidgetArea.RightDockWidgetArea,
+    "ask": Qt.DockWidgetArea.RightDockWidgetArea,
+    "similar": Qt.DockWidgetArea.RightDockWidgetArea,
+}
+
+
+class MainWindow(QMainWindow):
+    """Holds the parts; decides nothing.
+
+    Signals
+    -------
+    dropped(list of Path)
+        Files and folders dropped anywhere on the window.
+    closing()
+        The window is about to close.
+    """
+
+    dropped = Signal(object)
+    closing = Signal()
+
+    def __init__(self, images: QWidget, panels: dict[str, QWidget], state: QSettings) -> None:
+        super().__init__()
+        self.state = state
+        self.setWindowTitle("Tomoscribe")
+        self.setAcceptDrops(True)
+        self.strip = StatusStrip()
+        self._images = images
+        middle = QWidget()
+        column = QVBoxLayout(middle)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(0)
+        column.addWidget(images, 1)
+        self.setCentralWidget(middle)
+        self.docks = {name: self._dock(name, panel) for name, panel in panels.items()}
+        self._stack_right_docks()
+        bottom = QToolBar("Status")
+        bottom.setObjectName("status")
+        bottom.setMovable(False)
+        bottom.setContextMenuPolicy(Qt.ContextMenuPolicy.PreventContextMenu)
+        self.strip.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
+        bottom.addWidget(self.strip)
+        self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bottom)
+        self._patient = QLabel()
+        self._patient.setProperty("role", "title")
+        self._tool_bar = self._make_tool_bar()
+        self._menus: dict[str, QMenu] = {}
+        self._actions: list[tuple[Action, QAction]] = []
+        self.notifications = Notifications(self)
+        self.resize(1360, 760)
+
+    def _dock(self, name: str, panel: QWidget) -> QDockWidget:
+        dock = QDockWidget(name.capitalize(), self)
+        dock.setObjectName(name)
+        panel.setMinimumWidth(250 if name == "series" else 300)
+        dock.setWidget(panel)
+        self.addDockWidget(_DOCK_AREAS[name], dock)
+        return dock
+
+    def _stack_right_docks(self) -> None:
+        """Report, Ask and Similar are tabs of one column, Report in front."""
+        right = [self.docks[name] for name in ("report", "ask", "similar") if name in self.docks]
+        for first, second in pairwise(right):
+            self.tabifyDockWidget(first, second)
+        if right:
+            right[0].raise_()
+        self.setTabPosition(Qt.DockWidgetArea.AllDockWidgetAreas, QTabWidget.TabPosition.North)
+        self.setCorner(Qt.Corner.BottomRightCorner, Qt.DockWidgetArea.RightDockWidgetArea)
+        if "series" in self.docks and right:
+            self.resizeDocks(
+                [self.docks["series"], right[0]], [260, 380], Qt.Orientation.Horizontal
+            )
+
+    def _make_tool_bar(self) -> QToolBar:
+        bar = QToolBar("Tools")
+        bar.setObjectName("tools")
+        bar.setMovable(False)
+        bar.setIconSize(QSize(18, 18))
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
+        return bar
+
+    def set_actions(self, actions: Sequence[Action]) -> None:
+        """Make menus, tool bar and shortcuts from the tables."""
+        for action in actions:
+            self._add(action)
+        for key in _ICONS:
+            for action, made in self._actions:
+                if action.key == key:
+                    self._tool_bar.addAction(made)
+            if key in ("file.open", "view.reset"):
+                self._tool_bar.addSeparator()
+            if key == "view.reset":
+                self._tool_bar.addWidget(self._window_button())
+                self._tool_bar.addSeparator()
+        spacer = QWidget()
+        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
+        self._tool_bar.addWidget(spacer)
+        self._tool_bar.addWidget(self._patient)
+
+    def _add(self, action: Action) -> None:
+        made = QAction(action.text, self)
+        made.setObjectName(action.key)
+        made.triggered.connect(lambda _checked=False, run=action.run: self._run(run))
+        made.setShortcuts([QKeySequence(text) for text in action.shortcuts])
+        if action.checked is not None:
+            made.setCheckable(True)
+        if action.key in _ICONS:
+            made.setIcon(icon(_ICONS[action.key]))
+            hint = f"  ({action.shortcut})" if action.shortcut else ""
+            made.setToolTip(action.text + hint)
+        if action.scope is Scope.IMAGES:
+            made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            self._images.addAction(made)
+        self._menu(action.key.split(".")[0]).addAction(made)
+        self._actions.append((action, made))
+
+    def _menu(self, name: str) -> QMenu:
+        """Menu of a group, made in the fixed order of the menu bar."""
+        if not self._menus:
+            for known in _MENUS:
+                self._menus[known] = self.menuBar().addMenu(f"&{known.capitalize()}")
+        return self._menus[name]
+
+    def _window_button(self) -> QToolButton:
+        button = QToolButton()
+        button.setIcon(icon("window"))
+        button.setText("Window")
+        button.setToolTip("Window presets (keys 1–9, 0 and `)")
+        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        button.setMenu(self._menu("window"))
+        return button
+
+    def _run(self, run: object) -> None:
+        if callable(run):
+            run()
+        self.refresh_actions()
+
+    def refresh_actions(self) -> None:
+        """Bring every action's enabled and checked state up to date."""
+        for action, made in self._actions:
+            made.setEnabled(action.enabled())
+            if action.checked is not None:
+                made.setChecked(action.checked())
+
+    def show_patient(self, series: Series | None) -> None:
+        """Show whose scan is open at the right of the tool bar."""
+        if series is None:
+            self._patient.clear()
+            return
+        who = series.patient
+        facts = (who.name, who.age, who.sex, series.study_description, series.date)
+        self._patient.setText("  ·  ".join(fact for fact in facts if fact) + "  ")
+
+    def raise_dock(self, name: str) -> None:
+        """Bring a panel to the front."""
+        self.docks[name].show()
+        self.docks[name].raise_()
+
+    def remember(self) -> None:
+        """Keep size, docks and layout for the next start."""
+        self.state.setValue("geometry", self.saveGeometry())
+        self.state.setValue("docks", self.saveState(1))
+
+    def recall(self) -> None:
+        """Take up the last size and docks, where they were kept."""
+        geometry, docks = self.state.value("geometry"), self.state.value("docks")
+        if geometry is not None:
+            self.restoreGeometry(geometry)
+        if docks is not None:
+            self.restoreState(docks, 1)
+
+    def reset_layout(self) -> None:
+        """Put every dock back where it was at first."""
+        for name, dock in self.docks.items():
+            dock.setFloating(False)
+            self.addDockWidget(_DOCK_AREAS[name], dock)
+            dock.show()
+        self._stack_right_docks()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        """Accept files and folders."""
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        """Tell which files and folders were dropped."""
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if url.isLocalFile()]
+        if paths:
+            event.acceptProposedAction()
+            self.dropped.emit(paths)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        """Keep the layout and let the parts end."""
+        self.remember()
+        self.closing.emit()
+        event.accept()
