@@ -4,27 +4,39 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import traceback
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from types import TracebackType
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer, Signal, Slot
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QApplication,
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
 
 from workstation.core.study import Severity
 from workstation.ui import palette
+from workstation.ui.panel_parts import Fold
 from workstation.ui.theme import icon
 
 _LOG = logging.getLogger(__name__)
 _WIDTH = 380
 _FADE_MILLISECONDS = 7000
 _MOST = 4
-_STRIPES = {
-    Severity.INFO: palette.ACCENT,
-    Severity.WARNING: palette.WARNING,
-    Severity.ERROR: palette.ERROR,
+SIGNS = {
+    Severity.INFO: ("info", palette.ACCENT),
+    Severity.WARNING: ("warning", palette.WARNING),
+    Severity.ERROR: ("error", palette.ERROR),
 }
-_ICONS = {Severity.INFO: "info", Severity.WARNING: "warning", Severity.ERROR: "warning"}
+"""Icon and colour by severity."""
 
 
 @dataclass(frozen=True)
@@ -45,12 +57,13 @@ class _Card(QFrame):
 
     def __init__(self, told: Told, parent: QWidget) -> None:
         super().__init__(parent)
+        name, colour = SIGNS[told.severity]
         self.setProperty("role", "notification")
-        self.setStyleSheet(f"_Card {{ border-left: 3px solid {_STRIPES[told.severity]}; }}")
+        self.setStyleSheet(f"_Card {{ border-left: 3px solid {colour}; }}")
         self.setAccessibleName(told.text)
         self.setFixedWidth(_WIDTH)
         sign = QLabel()
-        sign.setPixmap(icon(_ICONS[told.severity], _STRIPES[told.severity]).pixmap(16, 16))
+        sign.setPixmap(icon(name, colour).pixmap(16, 16))
         text = QLabel(told.text)
         text.setTextFormat(Qt.TextFormat.PlainText)
         text.setWordWrap(True)
@@ -66,27 +79,17 @@ class _Card(QFrame):
         whole.setContentsMargins(10, 8, 6, 8)
         whole.addLayout(line)
         if told.details:
-            self._add_fold(whole, told.details)
-
-    def _add_fold(self, whole: QVBoxLayout, details: str) -> None:
-        self._details = QLabel(details)
-        self._details.setProperty("role", "dim")
-        self._details.setTextFormat(Qt.TextFormat.PlainText)
-        self._details.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._details.setWordWrap(True)
-        self._details.hide()
-        self._fold = QPushButton(icon("chevron-right", palette.DIM), "Details")
-        self._fold.setProperty("role", "quiet")
-        self._fold.clicked.connect(self._toggle)
-        whole.addWidget(self._fold, 0, Qt.AlignmentFlag.AlignLeft)
-        whole.addWidget(self._details)
+            fold = Fold("Details", told.details)
+            fold.toggled.connect(self.resized)
+            whole.addWidget(fold)
 
     @Slot()
-    def _toggle(self) -> None:
-        shown = self._details.isHidden()
-        self._details.setVisible(shown)
-        self._fold.setIcon(icon("chevron-down" if shown else "chevron-right", palette.DIM))
-        self.resized.emit()
+    def fade(self) -> None:
+        """Go away, unless the reader has the mouse on it."""
+        if self.underMouse():
+            QTimer.singleShot(_FADE_MILLISECONDS, self, self.fade)
+        else:
+            self._close()
 
     @Slot()
     def _close(self) -> None:
@@ -100,6 +103,7 @@ class Notifications(QObject):
     """
 
     changed = Signal()
+    fault_told = Signal(str, str)
 
     def __init__(self, window: QWidget) -> None:
         super().__init__(window)
@@ -107,6 +111,7 @@ class Notifications(QObject):
         self._cards: list[_Card] = []
         self.log: list[Told] = []
         window.installEventFilter(self)
+        self.fault_told.connect(self._tell_fault, Qt.ConnectionType.QueuedConnection)
 
     def show(self, text: str, severity: Severity = Severity.INFO, details: str = "") -> None:
         """Show a sentence; an equal one that is still on screen is not doubled."""
@@ -121,15 +126,12 @@ class Notifications(QObject):
         card.resized.connect(self._place)
         self._cards.append(card)
         if severity is Severity.INFO:
-            QTimer.singleShot(_FADE_MILLISECONDS, card, card._close)
-        while len(self._cards) > _MOST:
-            self._remove(self._cards[0])
-        card.show()
+            QTimer.singleShot(_FADE_MILLISECONDS, card, card.fade)
         self._place()
 
     @property
     def texts(self) -> list[str]:
-        """Sentences on screen now, oldest first."""
+        """Sentences that are not closed, oldest first; the newest four are on screen."""
         return [card.accessibleName() for card in self._cards]
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -148,26 +150,54 @@ class Notifications(QObject):
 
     @Slot()
     def _place(self) -> None:
+        """Stack the newest cards from the corner up; older ones come back as these are closed."""
+        shown, hidden = self._cards[-_MOST:], self._cards[:-_MOST]
+        for card in hidden:
+            card.hide()
         bottom = self._window.height() - 40
-        for card in reversed(self._cards):
+        for card in reversed(shown):
+            card.show()
             card.adjustSize()
             bottom -= card.height()
-            card.move(self._window.width() - _WIDTH - 14, max(0, bottom))
+            card.move(self._window.width() - card.width() - 14, max(0, bottom))
             card.raise_()
             bottom -= 8
 
+    @Slot(str, str)
+    def _tell_fault(self, kind: str, text: str) -> None:
+        self.show(
+            "Something went wrong in the program; your report is kept.",
+            Severity.ERROR,
+            f"{kind}: {text}",
+        )
+
 
 def install_excepthook(notifications: Notifications) -> None:
-    """Tell an uncaught fault as a notification; the log keeps where, never the reader's screen."""
+    """Tell an uncaught fault of any thread as a notification, never as a traceback.
+
+    The log gets the kind of fault and where it arose, but not its text, which may name a patient.
+    """
+
+    def tell(kind: type[BaseException], fault: BaseException | None, where: object) -> None:
+        _LOG.critical("uncaught %s at %s", kind.__name__, where)
+        # By signal: the fault may have arisen in another thread.
+        notifications.fault_told.emit(kind.__name__, str(fault))
 
     def hook(
         kind: type[BaseException], fault: BaseException, trace: TracebackType | None
     ) -> None:
-        _LOG.critical("uncaught fault", exc_info=(kind, fault, trace))
-        notifications.show(
-            "Something went wrong in the program; your report is kept.",
-            Severity.ERROR,
-            f"{kind.__name__}: {fault}",
-        )
+        if issubclass(kind, KeyboardInterrupt):
+            QApplication.quit()
+            return
+        tell(kind, fault, _where(trace))
+
+    def thread_hook(given: threading.ExceptHookArgs) -> None:
+        tell(given.exc_type, given.exc_value, _where(given.exc_traceback))
 
     sys.excepthook = hook
+    threading.excepthook = thread_hook
+
+
+def _where(trace: TracebackType | None) -> str:
+    frames = traceback.extract_tb(trace)
+    return " > ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)

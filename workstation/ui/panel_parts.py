@@ -94,6 +94,8 @@ class WrappedText(QTextEdit):
 class Fold(QWidget):
     """A heading that shows and hides a text."""
 
+    toggled = Signal()
+
     def __init__(self, heading: str, text: str) -> None:
         super().__init__()
         self._head = button(heading, "chevron-right", "quiet")
@@ -116,6 +118,7 @@ class Fold(QWidget):
         opened = self._text.isHidden()
         self._text.setVisible(opened)
         self._head.setIcon(icon("chevron-down" if opened else "chevron-right"))
+        self.toggled.emit()
 
 
 class Scroll(QScrollArea):

@@ -4,26 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QWidget
 
 from workstation.ui import palette
 from workstation.ui.theme import icon
 
 
+class ElidedLabel(QLabel):
+    """A line that may be cut with an ellipsis; the whole text is in its tool tip."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setTextFormat(Qt.TextFormat.PlainText)
+
+    def setText(self, text: str) -> None:
+        """Show a text, cut where there is no room."""
+        super().setText(text)
+        self.setToolTip(text)
+
+    def minimumSizeHint(self) -> QSize:
+        """Give way down to a few letters."""
+        whole = super().minimumSizeHint()
+        return QSize(min(whole.width(), 8 * self.fontMetrics().averageCharWidth()), whole.height())
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Paint the text or what fits of it."""
+        painter = QPainter(self)
+        painter.setClipRect(event.rect())
+        painter.setPen(self.palette().color(self.foregroundRole()))
+        cut = self.fontMetrics().elidedText(self.text(), Qt.TextElideMode.ElideRight, self.width())
+        painter.drawText(self.rect(), Qt.AlignmentFlag.AlignVCenter, cut)
+        painter.end()
+
+
 class StatusStrip(QFrame):
-    """Permanent model notice at the left; progress, badges and state at the right."""
+    """Permanent model notice at the left; badges, progress and state at the right.
+
+    Where the window is narrow, badges and progress give way to the model notice.
+
+    Signals
+    -------
+    cancel_requested()
+        What is under way should stop.
+    log_requested()
+        The list of past notifications is wanted.
+    """
 
     cancel_requested = Signal()
+    log_requested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
         self.setProperty("role", "strip")
-        self.setFixedHeight(30)
+        self.setMinimumHeight(30)
         self._dot = QLabel("●")
         self._model = QLabel("model loading …")
         self._model.setProperty("role", "dim")
-        self._work = QLabel()
+        self._work = ElidedLabel()
         self._bar = QProgressBar()
         self._bar.setFixedWidth(120)
         self._bar.setTextVisible(False)
@@ -33,18 +72,23 @@ class StatusStrip(QFrame):
         self._cancel.setProperty("role", "quiet")
         self._cancel.setToolTip("Stop what is under way")
         self._cancel.clicked.connect(self._on_cancel)
-        self._badges = QLabel()
+        self._badges = ElidedLabel()
         self._badges.setProperty("role", "warning")
         self._saved = QLabel()
         self._saved.setProperty("role", "dim")
+        log = QPushButton(icon("log", palette.DIM), "")
+        log.setProperty("role", "quiet")
+        log.setToolTip("Past notifications")
+        log.setAccessibleName("Past notifications")
+        log.clicked.connect(self.log_requested)
         line = QHBoxLayout(self)
         line.setContentsMargins(10, 0, 10, 0)
         line.setSpacing(8)
         line.addWidget(self._dot)
         line.addWidget(self._model)
-        line.addStretch(1)
+        line.addStretch(1)  # the rest keeps to the right
         self._working: tuple[QWidget, ...] = (self._work, self._bar, self._pace, self._cancel)
-        for widget in (self._badges, *self._working, self._saved):
+        for widget in (self._badges, *self._working, self._saved, log):
             line.addWidget(widget)
         self.end_work()
         self._colour_dot(palette.DIM)
@@ -55,6 +99,7 @@ class StatusStrip(QFrame):
         self._model.setProperty("role", "model" if demonstration else "dim")
         self._repolish(self._model)
         self._colour_dot(palette.MODEL)
+        self._model.setToolTip("")
         self.setAccessibleDescription(notice)
 
     def show_no_model(self, reason: str) -> None:
@@ -88,7 +133,7 @@ class StatusStrip(QFrame):
 
     def show_badges(self, badges: Sequence[str]) -> None:
         """Show short warnings about what is on screen."""
-        self._badges.setText("   ".join(f"⚠ {badge}" for badge in badges))
+        self._badges.setText("   ".join(f"⚠\u00a0{badge}" for badge in badges))
         self._badges.setVisible(bool(badges))
 
     def show_saved(self, text: str) -> None:
