@@ -118,15 +118,21 @@ class ReportSession:
             run_id, self._draft = self._draft, None
             self._take(end_run(self.report, run_id, provenance))
 
-    def insert_answer(self, text: str, provenance: Provenance, position: int) -> None:
-        """Put an answer of the model on a line of its own after the line of a position."""
+    def insert_answer(
+        self, text: str, provenance: Provenance, position: int, question: str = ""
+    ) -> None:
+        """Put an answer of the model on a line of its own after the line of a position.
+
+        The question goes before it, as the person's words.
+        """
         run = Run(f"answer-{uuid4().hex}", text, ((len(text), float("nan")),), provenance)
         end = self.report.text.find("\n", position)
         end = len(self.report.text) if end < 0 else end
         start = self.report.text.rfind("\n", 0, end) + 1
-        line_break = Fragment.human("\n" if self.report.text[start:end].strip() else "")
+        line_break = "\n" if self.report.text[start:end].strip() else ""
+        asked = Fragment.human(line_break + (f"{question} " if question else ""))
         answer = Fragment(text, (Piece(len(text), run.id, 0),))
-        self.edit(end, 0, line_break + answer, (run,))
+        self.edit(end, 0, asked + answer, (run,))
 
     def save(self) -> None:
         """Begin to save a version; :meth:`status` tells how it went."""

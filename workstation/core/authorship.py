@@ -6,6 +6,7 @@ All positions count characters (code points); spans are half open.
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -131,12 +132,21 @@ class Run:
 
     def confidence(self, spans: Sequence[Span]) -> float | None:
         """Mean probability of the tokens inside the spans; None where none is known."""
-        found = []
+        middles, probabilities = self._probabilities
+        found: list[float] = []
+        for start, end in spans:
+            found += probabilities[bisect_left(middles, start) : bisect_left(middles, end)]
+        return sum(found) / len(found) if found else None
+
+    @cached_property
+    def _probabilities(self) -> tuple[list[float], list[float]]:
+        """Middles and probabilities of the tokens of which one is known."""
+        middles, probabilities = [], []
         at = 0
         for length, logprob in self.tokens:
-            # The middle decides: a token's leading space lies before the sentence it opens.
-            middle = at + length / 2
-            if any(span.start <= middle < span.end for span in spans) and not math.isnan(logprob):
-                found.append(math.exp(logprob))
+            if not math.isnan(logprob):
+                # The middle decides: a leading space lies before the sentence it opens.
+                middles.append(at + length / 2)
+                probabilities.append(math.exp(logprob))
             at += length
-        return sum(found) / len(found) if found else None
+        return middles, probabilities

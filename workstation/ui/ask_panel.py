@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
 from model_runtime.api import Provenance
 from workstation.ui.panel_parts import Card, Fold, RunningLine, Scroll, button, label
 from workstation.ui.receipt import what_it_saw, whole_receipt
+from workstation.ui.report_clipboard import model_clip
 
 _HINT = "Ask about the open scan, such as “Is there a pleural effusion?”. Answers stay here."
 
@@ -105,7 +106,8 @@ class AnswerCard(Card):
 
     @Slot()
     def _on_copy(self) -> None:
-        QGuiApplication.clipboard().setText(self._text)
+        # Pasted into a report, the words stay the model's.
+        QGuiApplication.clipboard().setMimeData(model_clip(self._text, self._receipt))
 
 
 class AskPanel(QWidget):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from typing import cast
 
 from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, Slot
@@ -21,16 +20,12 @@ from PySide6.QtWidgets import QMenu, QTextEdit, QToolTip, QWidget
 
 from workstation.archive.report_session import ReportSession
 from workstation.core.authorship import NOTHING, Fragment, Run
-from workstation.core.errors import StorageError
 from workstation.core.report import Report, Sentence, difference
-from workstation.core.report_json import fragment_from_json, fragment_to_json
 from workstation.ui import palette
+from workstation.ui.report_clipboard import clip, unclip
 from workstation.ui.report_document import Headings, explicit, lay_out, replace_text, text_of
 from workstation.ui.report_marks import Utf16, explanation, paint_marks
 
-logger = logging.getLogger(__name__)
-
-_MIME = "application/x-tomoscribe-report"
 _HINT = "No report yet. Draft one from the scan, or just start typing."
 
 
@@ -127,10 +122,7 @@ class ReportEditor(QTextEdit):
         cursor, units = self.textCursor(), Utf16(self.report.text)
         start, end = units.index(cursor.selectionStart()), units.index(cursor.selectionEnd())
         fragment = self.report.content.part(start, end)
-        data = QMimeData()
-        data.setText(fragment.text)
-        data.setData(_MIME, fragment_to_json(fragment, self.report.runs).encode())
-        return data
+        return clip(fragment, self.report.runs)
 
     def canInsertFromMimeData(self, source: QMimeData) -> bool:
         """Take text only."""
@@ -138,17 +130,10 @@ class ReportEditor(QTextEdit):
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         """Take text; with its authorship where it comes from a report."""
-        text = source.text().replace("\r\n", "\n").replace("\r", "\n")
-        if source.hasFormat(_MIME):
-            try:
-                stored = bytes(source.data(_MIME).data()).decode()
-                self._pasted = fragment_from_json(stored)
-                text = self._pasted[0].text
-            except (StorageError, UnicodeDecodeError):
-                logger.info("The clipboard's authorship cannot be read; its text is taken.")
+        self._pasted = unclip(source)
         cursor = self.textCursor()
         cursor.beginEditBlock()  # replacing a selection is one change
-        cursor.insertText(text)
+        cursor.insertText(self._pasted[0].text)
         cursor.endEditBlock()
         self._pasted = (NOTHING, ())
         self.ensureCursorVisible()

@@ -77,7 +77,9 @@ class Utf16:
     """Positions of a text as Qt counts them (UTF-16 units) and as Python does."""
 
     def __init__(self, text: str) -> None:
-        self._wide = [index for index, letter in enumerate(text) if ord(letter) > 0xFFFF]
+        self._wide: list[int] = []
+        if max(text, default="") > "\uffff":  # rare, and dear to look for
+            self._wide = [index for index, letter in enumerate(text) if ord(letter) > 0xFFFF]
 
     def offset(self, index: int) -> int:
         """Qt's position of a character."""

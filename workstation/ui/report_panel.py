@@ -140,10 +140,14 @@ class ReportPanel(QWidget):
         self.finish_draft()
         self._fault.show_fault(message, details, "Try again")
 
-    def insert_answer(self, text: str, provenance: Provenance) -> None:
-        """Put an answer of the model on a line of its own below the cursor's."""
+    def insert_answer(self, text: str, provenance: Provenance, question: str = "") -> None:
+        """Put an answer of the model on a line of its own below the cursor's.
+
+        The question, if given, goes before it as the person's words.
+        """
         if self._session is not None:
-            self._session.insert_answer(text, provenance, self.editor.insert_place())
+            place = self.editor.insert_place()
+            self._session.insert_answer(text, provenance, place, question)
 
     # --- saving -----------------------------------------------------------------------
 

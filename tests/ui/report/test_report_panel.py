@@ -14,6 +14,8 @@ from workstation.archive.report_session import ReportSession
 from workstation.core.authorship import Origin
 from workstation.core.errors import StorageError
 from workstation.ui import palette
+from workstation.ui.ask_panel import AnswerCard
+from workstation.ui.report_clipboard import model_clip
 from workstation.ui.report_marks import rows
 
 RECEIPT = Provenance("demo", "ab" * 32, True, Task.REPORT)
@@ -144,6 +146,31 @@ def test_words_pasted_into_another_study_are_still_the_models(a_panel, journal):
     assert other.report.run("run-1").provenance == RECEIPT
 
 
+def test_an_answer_copied_and_pasted_is_still_the_models(a_panel, a_session):
+    QApplication.clipboard().setMimeData(model_clip("There is no fracture.", RECEIPT))
+    assert QApplication.clipboard().text() == "There is no fracture."
+    a_panel.editor.paste()
+    assert origins(a_session) == [("There is no fracture.", Origin.MODEL)]
+    assert a_session.report.cited_runs()[0].provenance == RECEIPT
+
+
+def test_copy_of_an_answer_card_knows_its_author(qtbot, a_panel, a_session):
+    card = AnswerCard("Is there a fracture?", ())
+    qtbot.addWidget(card)
+    card.finish("There is no fracture.", RECEIPT)
+    qtbot.mouseClick(button_named(card, "Copy"), Qt.MouseButton.LeftButton)
+    a_panel.editor.paste()
+    assert origins(a_session) == [("There is no fracture.", Origin.MODEL)]
+
+
+def test_a_forged_clipboard_is_taken_as_plain_text(a_panel, a_session):
+    data = model_clip("Words.", RECEIPT)
+    data.setData(data.formats()[-1], b"{")
+    QApplication.clipboard().setMimeData(data)
+    a_panel.editor.paste()
+    assert origins(a_session) == [("Words.", Origin.HUMAN)]
+
+
 def test_a_sentence_is_accepted_by_key_and_by_menu(qtbot, a_panel, a_session):
     draft(a_panel)
     put_cursor(a_panel, "pleural")
@@ -168,6 +195,9 @@ def test_an_answer_comes_in_as_the_models_on_a_line_of_its_own(qtbot, a_panel, a
         ("There is no fracture.", Origin.MODEL),
     ]
     assert a_session.report.cited_runs()[0].provenance == RECEIPT
+    a_panel.insert_answer("It is.", RECEIPT, "Is it clear?")
+    assert ("Is it clear?", Origin.HUMAN) in origins(a_session)
+    assert ("It is.", Origin.MODEL) in origins(a_session)
 
 
 def test_late_text_of_another_study_is_dropped(a_panel, a_session, journal):
