@@ -218,8 +218,18 @@ def _command() -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Let the process find this very package, and keep it to one thread."""
+    """Let the process find this very package, keep it to one thread, and reuse its memory."""
     folder = str(Path(workstation.__path__[0]).parent)
     paths = [folder, *filter(None, [os.environ.get("PYTHONPATH", "")])]
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    return {**os.environ, **threads, "PYTHONPATH": os.pathsep.join(paths), "MALLOC_ARENA_MAX": "2"}
+    return {**os.environ, **_SETTINGS, "PYTHONPATH": os.pathsep.join(paths)}
+
+
+_SETTINGS = {
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    "MALLOC_ARENA_MAX": "2",
+    # A slice is freed and allocated again for every file: from the heap, not from the kernel.
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,7 @@ class FileFacts:
 
     def as_message(self) -> Message:
         """Write as plain values."""
-        return asdict(self)
+        return {**vars(self), "frames": [vars(frame) for frame in self.frames]}
 
     @classmethod
     def from_message(cls, message: Message) -> FileFacts:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +70,12 @@ class GridPlan:
 
 def slice_axes(source: SliceSource) -> NDArray[np.float64] | None:
     """Find unit vectors (3, 3): LPS directions of columns, rows and the normal; None if unknown."""
-    if source.orientation is None:
-        return None
-    axes = np.array(source.orientation, dtype=np.float64).reshape(2, 3)
+    return None if source.orientation is None else _axes(source.orientation)
+
+
+@lru_cache(maxsize=256)
+def _axes(orientation: tuple[float, ...]) -> NDArray[np.float64] | None:
+    axes = np.array(orientation, dtype=np.float64).reshape(2, 3)
     lengths = np.linalg.norm(axes, axis=1)
     if not (np.isfinite(lengths).all() and (lengths > 0.1).all()):
         return None
@@ -80,7 +84,9 @@ def slice_axes(source: SliceSource) -> NDArray[np.float64] | None:
     if (length := np.linalg.norm(second)) < 0.1:
         return None
     second = second / length
-    return np.array((first, second, np.cross(first, second)))
+    axes = np.array((first, second, np.cross(first, second)))
+    axes.flags.writeable = False
+    return axes
 
 
 def has_positions(slices: Sequence[SliceSource]) -> bool:

@@ -8,12 +8,14 @@ import stat
 import struct
 import zlib
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from workstation.core.errors import InputError
@@ -95,7 +97,6 @@ def parse(stream: BinaryIO) -> FileDataset:
     stream.seek(0)
     try:
         dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=force)
-        dataset.decode()
     except InvalidDicomError:
         raise InputError("it is not a DICOM file") from None
     except DAMAGE as error:
@@ -117,10 +118,21 @@ def transfer_syntax(dataset: FileDataset) -> UID:
     return pydicom.uid.ExplicitVRLittleEndian if little else pydicom.uid.ExplicitVRBigEndian
 
 
+@lru_cache(maxsize=256)
+def _tag(keyword: str) -> BaseTag:
+    return Tag(keyword)
+
+
+def value_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - as the file says
+    """Value of an element, or None; much faster than by attribute for absent elements."""
+    tag = _tag(keyword)
+    return dataset[tag].value if tag in dataset else None
+
+
 def text(dataset: Dataset, keyword: str) -> str:
     """Text of an element; values that cannot be read are empty."""
     try:
-        value = dataset.get(keyword)
+        value = value_of(dataset, keyword)
         return "" if value is None else str(value).replace("\x00", "").strip()
     except (ValueError, TypeError, AttributeError, NotImplementedError, LookupError):
         return ""
@@ -135,7 +147,7 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 def numbers(dataset: Dataset, keyword: str, count: int = 1) -> tuple[float, ...] | None:
     """Read the first ``count`` finite numbers of an element, or None."""
     try:
-        value = dataset.get(keyword)
+        value = value_of(dataset, keyword)
         if value is None:
             return None
         items = [value] if isinstance(value, (int, float, str)) else list(value)

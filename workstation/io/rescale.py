@@ -101,16 +101,18 @@ def rescaled(dataset: Dataset, stored: NDArray[Any], frame: int) -> Slice:
 def _linear(
     stored: NDArray[Any], slope: float, intercept: float, remarks: list[str]
 ) -> NDArray[np.int16]:
-    limits = np.iinfo(stored.dtype) if stored.size == 0 else None
-    low, high = (limits.min, limits.max) if limits else (int(stored.min()), int(stored.max()))
-    ends = sorted((low * slope + intercept, high * slope + intercept))
-    if ends[0] < _LOWEST or ends[1] > _HIGHEST:
+    if not _fits(stored, slope, intercept):
         remarks.append("values beyond what 16 bits hold are shown as the limit")
     elif slope == 1.0 and intercept == int(intercept):
-        whole = np.array(int(intercept), np.int16)
-        return np.asarray(np.add(stored, whole, dtype=np.int16, casting="unsafe"))
+        return stored.view(np.int16) + np.int16(intercept)  # both wrap alike, so no copy first
     exact = stored * np.float32(slope) if slope != int(slope) else stored * float(slope)
     return np.asarray(np.clip(np.rint(exact + intercept), _LOWEST, _HIGHEST), dtype=np.int16)
+
+
+def _fits(stored: NDArray[Any], slope: float, intercept: float) -> bool:
+    """Tell whether every rescaled value fits into int16."""
+    ends = [value * slope + intercept for value in (int(stored.min()), int(stored.max()))]
+    return min(ends) >= _LOWEST and max(ends) <= _HIGHEST
 
 
 def _padding(dataset: Dataset, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
