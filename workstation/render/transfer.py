@@ -7,7 +7,6 @@ from vtkmodules.vtkRenderingCore import vtkColorTransferFunction, vtkVolumePrope
 
 from workstation.render.viewpoint import VolumePreset
 
-
 _DEPTH = 0.6  # mm in which a preset's opacity is reached
 
 
