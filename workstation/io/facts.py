@@ -23,6 +23,13 @@ class Frame:
 
 
 @dataclass(frozen=True)
+class ScannedSlice(SliceSource):
+    """A slice with the way to its uncompressed pixels, as the reading process described it."""
+
+    stored: Message | None = field(default=None, hash=False)
+
+
+@dataclass(frozen=True)
 class FileFacts:
     """Header of one DICOM file, without pixels.
 
@@ -56,6 +63,7 @@ class FileFacts:
     samples: int = 1
     frames: tuple[Frame, ...] = field(default=(Frame(),))
     trouble: str = ""
+    stored: Message | None = field(default=None, hash=False)
 
     def as_message(self) -> Message:
         """Write as plain values."""
@@ -79,7 +87,7 @@ class FileFacts:
     def sources(self) -> tuple[SliceSource, ...]:
         """Give the slices that the file holds, in stored order."""
         return tuple(
-            SliceSource(file=Path(self.path), frame=index, **vars(frame))
+            ScannedSlice(file=Path(self.path), frame=index, stored=self.stored, **vars(frame))
             for index, frame in enumerate(self.frames)
         )
 

@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import stat
 import struct
 import zlib
-from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import pydicom
+from pydicom.datadict import dictionary_VR
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import BytesLengthException, InvalidDicomError
 from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from workstation.core.errors import InputError
-from workstation.io.channel import Message
-from workstation.io.facts import FileFacts, Frame
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
@@ -45,29 +43,6 @@ DAMAGE = (
     struct.error,
     zlib.error,
 )
-_SPLITTERS = (
-    "AcquisitionNumber",
-    "TemporalPositionIdentifier",
-    "EchoNumbers",
-    "TriggerTime",
-    "ConvolutionKernel",
-    "ImageType",
-    "AcquisitionTime",
-    "ContentTime",
-)
-_MOST_FRAMES = 20_000
-_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-
-
-def read_headers(item: Message) -> Message:
-    """Job ``headers``: the facts of one file at ``item["path"]``."""
-    path = Path(item["path"])
-    with open_regular(path) as stream:
-        dataset = parse(stream)
-        has_pixels = _at_pixels(stream, dataset)
-        stream.seek(0)
-        digest = "" if dataset.get("SOPInstanceUID") else _digest(stream)
-    return _facts(path, dataset, has_pixels, digest).as_message()
 
 
 def open_regular(path: Path) -> BinaryIO:
@@ -123,6 +98,22 @@ def _tag(keyword: str) -> BaseTag:
     return Tag(keyword)
 
 
+def _plain(dataset: Dataset, keyword: str) -> str | None:
+    """Text of an ASCII element that has not been converted yet; None for all others.
+
+    Converting an element costs pydicom ten times what is needed for these.
+    """
+    element = dataset.get_item(_tag(keyword)) if _is_ascii(keyword) else None
+    if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
+        return element.value.decode("ascii", "replace")
+    return None
+
+
+@lru_cache(maxsize=256)
+def _is_ascii(keyword: str) -> bool:
+    return dictionary_VR(_tag(keyword)) in ("AS", "CS", "DA", "DS", "IS", "TM", "UI")
+
+
 def value_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - as the file says
     """Value of an element, or None; much faster than by attribute for absent elements."""
     tag = _tag(keyword)
@@ -131,6 +122,9 @@ def value_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - as the fi
 
 def text(dataset: Dataset, keyword: str) -> str:
     """Text of an element; values that cannot be read are empty."""
+    plain = _plain(dataset, keyword)
+    if plain is not None:
+        return plain.strip(" \x00")
     try:
         value = value_of(dataset, keyword)
         return "" if value is None else str(value).replace("\x00", "").strip()
@@ -147,7 +141,8 @@ def number(dataset: Dataset, keyword: str) -> float | None:
 def numbers(dataset: Dataset, keyword: str, count: int = 1) -> tuple[float, ...] | None:
     """Read the first ``count`` finite numbers of an element, or None."""
     try:
-        value = value_of(dataset, keyword)
+        plain = _plain(dataset, keyword)
+        value = value_of(dataset, keyword) if plain is None else plain.strip(" \x00").split("\\")
         if value is None:
             return None
         items = [value] if isinstance(value, (int, float, str)) else list(value)
@@ -171,117 +166,8 @@ def _check_beginning(head: bytes) -> bool:
     raise InputError("it is not a DICOM file")
 
 
-def _at_pixels(stream: BinaryIO, dataset: FileDataset) -> bool:
-    if transfer_syntax(dataset) == pydicom.uid.DeflatedExplicitVRLittleEndian:
-        return "Rows" in dataset
-    tag = stream.read(4)
-    return tag[:2] in (b"\xe0\x7f", b"\x7f\xe0")
-
-
-def _digest(stream: BinaryIO) -> str:
-    digest = hashlib.sha256()
-    while chunk := stream.read(2**20):
-        digest.update(chunk)
-    return digest.hexdigest()
-
-
-def _facts(path: Path, dataset: FileDataset, has_pixels: bool, digest: str) -> FileFacts:
-    image_type = tuple(text(dataset, "ImageType").strip("[]").replace("'", "").split(", "))
-    marks = " ".join(text(dataset, key) for key in _SYNTHETIC_MARKS)
-    instance, series = number(dataset, "InstanceNumber"), number(dataset, "SeriesNumber")
-    return FileFacts(
-        path=str(path),
-        size_bytes=path.stat().st_size,
-        sop_class=text(dataset, "SOPClassUID"),
-        sop_uid=text(dataset, "SOPInstanceUID"),
-        content_hash=digest,
-        study_uid=text(dataset, "StudyInstanceUID"),
-        series_uid=text(dataset, "SeriesInstanceUID"),
-        syntax=str(transfer_syntax(dataset)),
-        modality=text(dataset, "Modality"),
-        description=text(dataset, "SeriesDescription"),
-        study_description=text(dataset, "StudyDescription"),
-        body_part=text(dataset, "BodyPartExamined"),
-        number=None if series is None else int(series),
-        instance=None if instance is None else int(instance),
-        location=number(dataset, "SliceLocation"),
-        date=text(dataset, "SeriesDate") or text(dataset, "StudyDate"),
-        patient=_patient(dataset),
-        synthetic="SYNTHETIC" in marks.upper(),
-        image_type=tuple(filter(None, image_type)),
-        splitters=tuple(text(dataset, key) for key in _SPLITTERS),
-        rows=int(number(dataset, "Rows") or 0),
-        columns=int(number(dataset, "Columns") or 0),
-        photometric=text(dataset, "PhotometricInterpretation"),
-        samples=int(number(dataset, "SamplesPerPixel") or 1),
-        frames=read_frames(dataset),
-        trouble=_trouble(dataset, has_pixels),
-    )
-
-
-_SYNTHETIC_MARKS = ("ImageComments", "PatientID", "SeriesDescription")
-
-
-def _patient(dataset: Dataset) -> tuple[str, str, str, str, str]:
-    keys = ("PatientName", "PatientID", "PatientBirthDate", "PatientAge", "PatientSex")
-    name, identity, birth_date, age, sex = (text(dataset, key) for key in keys)
-    return name, identity, birth_date, age, sex
-
-
-def _trouble(dataset: FileDataset, has_pixels: bool) -> str:
-    if not has_pixels:
-        return "it holds no image"
-    if not (number(dataset, "Rows") and number(dataset, "Columns")):
-        return "its header does not say how large the image is"
-    if number(dataset, "BitsAllocated") not in (8.0, 16.0):
-        bits = text(dataset, "BitsAllocated") or "unknown"
-        return f"its pixels have {bits} bits; only 8 and 16 can be shown"
-    return unknown_syntax(transfer_syntax(dataset))
-
-
 def unknown_syntax(syntax: UID) -> str:
     """Say that a transfer syntax is none of the standard's; empty if it is."""
     if not syntax.is_private and syntax.is_transfer_syntax:
         return ""
     return f"its transfer syntax {syntax} is not known; convert it to an uncompressed one"
-
-
-def read_frames(dataset: Dataset) -> tuple[Frame, ...]:
-    """Geometry of every frame: of the file, or of an enhanced object's functional groups."""
-    count = int(number(dataset, "NumberOfFrames") or 1)
-    if not 1 <= count <= _MOST_FRAMES:
-        raise InputError(f"its header claims {count} frames")
-    groups = dataset.get("PerFrameFunctionalGroupsSequence")
-    shared = _first(dataset, "SharedFunctionalGroupsSequence")
-    if not isinstance(groups, Sequence) or len(groups) != count:
-        frame = _frame(dataset, dataset, dataset)
-        return (frame,) if count == 1 else (Frame(pixel_spacing=frame.pixel_spacing),) * count
-    return tuple(_functional_frame(group, shared) for group in groups)
-
-
-def _functional_frame(group: Dataset, shared: Dataset) -> Frame:
-    def macro(keyword: str) -> Dataset:
-        return _first(group, keyword) or _first(shared, keyword)
-
-    return _frame(
-        macro("PlanePositionSequence"),
-        macro("PlaneOrientationSequence"),
-        macro("PixelMeasuresSequence"),
-    )
-
-
-def _first(dataset: Dataset, keyword: str) -> Dataset:
-    items: Any = dataset.get(keyword)
-    return items[0] if items else Dataset()
-
-
-def _frame(position: Dataset, orientation: Dataset, measures: Dataset) -> Frame:
-    spacing = numbers(measures, "PixelSpacing", 2)
-    return Frame(
-        position=numbers(position, "ImagePositionPatient", 3),
-        orientation=numbers(orientation, "ImageOrientationPatient", 6),
-        pixel_spacing=spacing if spacing and min(spacing) > 0 else None,
-        thickness=number(measures, "SliceThickness"),
-        step=number(measures, "SpacingBetweenSlices"),
-        tilt=number(position, "GantryDetectorTilt") or 0.0,
-    )

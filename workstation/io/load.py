@@ -16,7 +16,7 @@ from workstation.core.errors import InputError
 from workstation.core.study import Notice, Series, Severity, SliceSource
 from workstation.core.volume import Volume
 from workstation.io.channel import Message
-from workstation.io.facts import FileFacts
+from workstation.io.facts import FileFacts, ScannedSlice
 from workstation.io.grid import GridPlan, plan_grid
 from workstation.io.pool import Outcome, WorkerPool
 from workstation.io.resample import AIR, blended, shifted
@@ -152,6 +152,7 @@ class _Loading:
             "columns": self.series.size[1],
             "address": self.block.address,
             "offset": self.block.offset(place),
+            "stored": one.stored if isinstance(one, ScannedSlice) else None,
         }
 
     def _take(self, source: int, outcome: Outcome) -> None:

@@ -21,7 +21,7 @@ from workstation.core.errors import TomoscribeError
 from workstation.io.channel import Message, receive, send
 
 _JOBS = {
-    "headers": ("workstation.io.header", "read_headers"),
+    "headers": ("workstation.io.file_facts", "read_headers"),
     "decode": ("workstation.io.pixels", "decode_into_block"),
     "thumbnail": ("workstation.io.thumbnail", "thumbnail_of"),
     "volume_header": ("workstation.io.volume_file", "read_information"),

@@ -1,0 +1,222 @@
+"""Time and memory from a folder of 400 slices to a volume, against SimpleITK in the same run.
+
+Run ``python tests/benchmarks/loading.py [--repeats 5] [--slices 400] [--codecs]``; prints Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import imagecodecs
+import numpy as np
+import psutil
+from numpy.typing import NDArray
+from pydicom.dataset import FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate
+from pydicom.uid import (
+    CTImageStorage,
+    ExplicitVRLittleEndian,
+    JPEG2000Lossless,
+    JPEGLSLossless,
+    generate_uid,
+)
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
+
+from workstation.core.study import Series
+from workstation.io.index import SeriesFound, scan
+from workstation.io.load import load
+from workstation.io.pool import WorkerPool
+
+EDGE = 512
+ENCODERS: dict[str, Callable[[NDArray[np.uint16]], bytes]] = {
+    JPEGLSLossless: imagecodecs.jpegls_encode,
+    JPEG2000Lossless: lambda pixels: imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k"),
+}
+MEBI = 2**20
+
+
+def slice_values(index: int, count: int) -> NDArray[np.uint16]:
+    """Stored values of a round body with noise, of 12 bits."""
+    rng = np.random.default_rng(index)
+    y, x = np.mgrid[:EDGE, :EDGE] / EDGE - 0.5
+    body = np.hypot(x / 0.42, y / 0.3) < 1
+    spine = np.hypot(x, y - 0.15) < 0.05 + 0.02 * index / count
+    values = np.where(spine, 1500, np.where(body, 1060, 24)) + rng.normal(0, 12, x.shape)
+    return np.clip(values, 0, 4095).astype(np.uint16)
+
+
+def write_series(folder: Path, count: int, syntax: str) -> None:
+    """Write a CT series whose names are not in slice order."""
+    folder.mkdir()
+    study, series = generate_uid(), generate_uid()
+    for index, name in enumerate(np.random.default_rng(0).permutation(count)):
+        meta = FileMetaDataset()
+        meta.MediaStorageSOPClassUID = CTImageStorage
+        meta.MediaStorageSOPInstanceUID = generate_uid()
+        meta.TransferSyntaxUID = syntax
+        dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
+        dataset.SOPClassUID = CTImageStorage
+        dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
+        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
+        dataset.Modality, dataset.PatientID = "CT", "SYNTHETIC"
+        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
+        dataset.InstanceNumber = index + 1
+        dataset.ImagePositionPatient = [-180, -180, float(index)]
+        dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+        dataset.PixelSpacing, dataset.SliceThickness = [0.7, 0.7], 1
+        dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
+        dataset.Rows = dataset.Columns = EDGE
+        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
+        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
+        dataset.PixelRepresentation = 0
+        values = slice_values(index, count)
+        encoder = ENCODERS.get(syntax)
+        dataset.PixelData = encapsulate([encoder(values)]) if encoder else values.tobytes()
+        dataset["PixelData"].VR = "OB" if encoder else "OW"
+        dataset.save_as(folder / f"IM{name:04d}", enforce_file_format=True)
+
+
+def find(folder: Path, pool: WorkerPool) -> Series:
+    """Scan until the series is found; its thumbnail is left out."""
+    events = scan([folder], threading.Event(), pool)
+    return next(event.series for event in events if isinstance(event, SeriesFound))
+
+
+def ours(folder: Path, pool: WorkerPool) -> dict[str, float]:
+    """Seconds of one scan and load."""
+    start = time.perf_counter()
+    series = find(folder, pool)
+    click = time.perf_counter()
+    steps = load(series, threading.Event(), pool)
+    volume = next(steps).volume
+    first = time.perf_counter()
+    for step in steps:
+        volume = step.volume
+    end = time.perf_counter()
+    if not volume.complete:
+        sys.exit("not every slice was read")
+    return {"scan": click - start, "first": first - click, "load": end - click, "all": end - start}
+
+
+def simpleitk(folder: Path) -> tuple[float, NDArray[np.int16]]:
+    """Seconds of SimpleITK's series reader with its scan of names, and what it read."""
+    import SimpleITK
+
+    start = time.perf_counter()
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(folder)))
+    image = reader.Execute()
+    return time.perf_counter() - start, SimpleITK.GetArrayFromImage(image)
+
+
+def compare(folder: Path, repeats: int) -> dict[str, float]:
+    """Medians in seconds of alternating runs."""
+    found: dict[str, list[float]] = {"scan": [], "first": [], "load": [], "all": [], "itk": []}
+    with WorkerPool() as pool:
+        ours(folder, pool)
+        simpleitk(folder)
+        for _ in range(repeats):
+            for name, seconds in ours(folder, pool).items():
+                found[name].append(seconds)
+            found["itk"].append(simpleitk(folder)[0])
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    return {**medians, "worst first": max(found["first"])}
+
+
+def check_equal(folder: Path) -> None:
+    """Stop if the two readers disagree about any voxel."""
+    with WorkerPool() as pool:
+        *_, last = load(find(folder, pool), threading.Event(), pool)
+    if not np.array_equal(last.volume.voxels, simpleitk(folder)[1]):
+        sys.exit("the readers disagree")
+
+
+def hold(folder: Path) -> None:
+    """Load, touch every voxel as a window would, and wait to be measured."""
+    with WorkerPool() as pool:
+        *_, last = load(find(folder, pool), threading.Event(), pool)
+        last.volume.voxels.max()
+        sys.stdout.write("loaded\n")
+        sys.stdout.flush()
+        sys.stdin.readline()
+
+
+def peak_memory(folder: Path) -> float:
+    """Peak MiB of a fresh program with its processes: shared pages counted once (PSS)."""
+    command = [sys.executable, __file__, "--hold", str(folder)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as program:
+        assert program.stdin is not None
+        assert program.stdout is not None
+        loaded = threading.Event()
+        peak = 0.0
+        threading.Thread(
+            target=lambda: (program.stdout.readline(), loaded.set()), daemon=True
+        ).start()
+        root = psutil.Process(program.pid)
+        while True:
+            ended = loaded.is_set()
+            peak = max(peak, sum(map(_pss, [root, *root.children(recursive=True)])))
+            if ended:
+                break
+            time.sleep(0.01)
+        program.stdin.close()
+    return peak / MEBI
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.Error:
+        return 0
+
+
+def report(label: str, row: dict[str, float]) -> None:
+    """Print one row of the table of times."""
+    print(
+        f"| {label} | {row['first'] * 1e3:.0f} (worst {row['worst first'] * 1e3:.0f}) | "
+        f"{row['scan']:.2f} | {row['load']:.2f} | {row['all']:.2f} | {row['itk']:.2f} | "
+        f"{row['itk'] / row['all']:.1f}× | {row['itk'] / row['load']:.1f}× |"
+    )
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--slices", type=int, default=400)
+    parser.add_argument("--codecs", action="store_true", help="also JPEG-LS and JPEG 2000")
+    parser.add_argument("--hold", type=Path, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.hold:
+        hold(options.hold)
+        return
+    syntaxes = {"uncompressed": str(ExplicitVRLittleEndian)}
+    if options.codecs:
+        syntaxes |= {"JPEG-LS": str(JPEGLSLossless), "JPEG 2000": str(JPEG2000Lossless)}
+    with tempfile.TemporaryDirectory() as temporary:
+        print(f"{options.slices} slices {EDGE}×{EDGE}, medians of {options.repeats} alternating\n")
+        print("| series | first slice ms | scan s | load s | scan + load s | SimpleITK scan + read s"
+              " | ratio | ratio of load alone |")
+        print("|---|---|---|---|---|---|---|---|")
+        for label, syntax in syntaxes.items():
+            folder = Path(temporary) / label
+            write_series(folder, options.slices, syntax)
+            check_equal(folder)
+            report(label, compare(folder, options.repeats))
+        volume = options.slices * EDGE * EDGE * 2 / MEBI
+        peak = peak_memory(Path(temporary) / "uncompressed")
+        print(f"\nPeak memory, program and processes: {peak:.0f} MiB; "
+              f"limit 1.3 × {volume:.0f} + 400 = {1.3 * volume + 400:.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,169 @@
+"""What the scan keeps of a DICOM file, gathered in the reading process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import pydicom
+from pydicom.dataset import Dataset, FileDataset
+
+from workstation.core.errors import DecodeError, InputError
+from workstation.io.channel import Message
+from workstation.io.facts import FileFacts, Frame
+from workstation.io.header import (
+    number,
+    numbers,
+    open_regular,
+    parse,
+    text,
+    transfer_syntax,
+    unknown_syntax,
+    value_of,
+)
+from workstation.io.native import stored_pixels
+
+_SPLITTERS = (
+    "AcquisitionNumber",
+    "TemporalPositionIdentifier",
+    "EchoNumbers",
+    "TriggerTime",
+    "ConvolutionKernel",
+    "ImageType",
+    "AcquisitionTime",
+    "ContentTime",
+)
+_MOST_FRAMES = 20_000
+
+
+def read_headers(item: Message) -> Message:
+    """Job ``headers``: the facts of one file at ``item["path"]``."""
+    path = Path(item["path"])
+    with open_regular(path) as stream:
+        dataset = parse(stream)
+        has_pixels = _at_pixels(stream, dataset)
+        facts = _facts(path, dataset, os.fstat(stream.fileno()).st_size, has_pixels)
+        stored = None if facts.trouble else _stored(stream, dataset)
+        digest = "" if facts.sop_uid else _digest(stream)
+    return {**facts.as_message(), "content_hash": digest, "stored": stored}
+
+
+def _stored(stream: BinaryIO, dataset: FileDataset) -> Message | None:
+    try:
+        found = stored_pixels(stream, dataset, transfer_syntax(dataset))
+    except DecodeError:
+        return None  # what is wrong is said when the slice is read
+    return None if found is None else found.as_message()
+
+
+def _at_pixels(stream: BinaryIO, dataset: FileDataset) -> bool:
+    if transfer_syntax(dataset) == pydicom.uid.DeflatedExplicitVRLittleEndian:
+        return "Rows" in dataset
+    tag = stream.read(4)
+    stream.seek(-len(tag), os.SEEK_CUR)
+    return tag[:2] in (b"\xe0\x7f", b"\x7f\xe0")
+
+
+def _digest(stream: BinaryIO) -> str:
+    stream.seek(0)
+    digest = hashlib.sha256()
+    while chunk := stream.read(2**20):
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _facts(path: Path, dataset: FileDataset, size: int, has_pixels: bool) -> FileFacts:
+    image_type = tuple(text(dataset, "ImageType").split("\\"))
+    marks = " ".join(text(dataset, key) for key in _SYNTHETIC_MARKS)
+    instance, series = number(dataset, "InstanceNumber"), number(dataset, "SeriesNumber")
+    return FileFacts(
+        path=str(path),
+        size_bytes=size,
+        sop_class=text(dataset, "SOPClassUID"),
+        sop_uid=text(dataset, "SOPInstanceUID"),
+        study_uid=text(dataset, "StudyInstanceUID"),
+        series_uid=text(dataset, "SeriesInstanceUID"),
+        syntax=str(transfer_syntax(dataset)),
+        modality=text(dataset, "Modality"),
+        description=text(dataset, "SeriesDescription"),
+        study_description=text(dataset, "StudyDescription"),
+        body_part=text(dataset, "BodyPartExamined"),
+        number=None if series is None else int(series),
+        instance=None if instance is None else int(instance),
+        location=number(dataset, "SliceLocation"),
+        date=text(dataset, "SeriesDate") or text(dataset, "StudyDate"),
+        patient=_patient(dataset),
+        synthetic="SYNTHETIC" in marks.upper(),
+        image_type=tuple(filter(None, image_type)),
+        splitters=tuple(text(dataset, key) for key in _SPLITTERS),
+        rows=int(number(dataset, "Rows") or 0),
+        columns=int(number(dataset, "Columns") or 0),
+        photometric=text(dataset, "PhotometricInterpretation"),
+        samples=int(number(dataset, "SamplesPerPixel") or 1),
+        frames=read_frames(dataset),
+        trouble=_trouble(dataset, has_pixels),
+    )
+
+
+_SYNTHETIC_MARKS = ("ImageComments", "PatientID", "SeriesDescription")
+
+
+def _patient(dataset: Dataset) -> tuple[str, str, str, str, str]:
+    keys = ("PatientName", "PatientID", "PatientBirthDate", "PatientAge", "PatientSex")
+    name, identity, birth_date, age, sex = (text(dataset, key) for key in keys)
+    return name, identity, birth_date, age, sex
+
+
+def _trouble(dataset: FileDataset, has_pixels: bool) -> str:
+    if not has_pixels:
+        return "it holds no image"
+    if not (number(dataset, "Rows") and number(dataset, "Columns")):
+        return "its header does not say how large the image is"
+    if number(dataset, "BitsAllocated") not in (8.0, 16.0):
+        bits = text(dataset, "BitsAllocated") or "unknown"
+        return f"its pixels have {bits} bits; only 8 and 16 can be shown"
+    return unknown_syntax(transfer_syntax(dataset))
+
+
+def read_frames(dataset: Dataset) -> tuple[Frame, ...]:
+    """Geometry of every frame: of the file, or of an enhanced object's functional groups."""
+    count = int(number(dataset, "NumberOfFrames") or 1)
+    if not 1 <= count <= _MOST_FRAMES:
+        raise InputError(f"its header claims {count} frames")
+    groups = value_of(dataset, "PerFrameFunctionalGroupsSequence")
+    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    if not isinstance(groups, Sequence) or len(groups) != count:
+        frame = _frame(dataset, dataset, dataset)
+        return (frame,) if count == 1 else (Frame(pixel_spacing=frame.pixel_spacing),) * count
+    return tuple(_functional_frame(group, shared) for group in groups)
+
+
+def _functional_frame(group: Dataset, shared: Dataset) -> Frame:
+    def macro(keyword: str) -> Dataset:
+        return _first(group, keyword) or _first(shared, keyword)
+
+    return _frame(
+        macro("PlanePositionSequence"),
+        macro("PlaneOrientationSequence"),
+        macro("PixelMeasuresSequence"),
+    )
+
+
+def _first(dataset: Dataset, keyword: str) -> Dataset:
+    items: Any = value_of(dataset, keyword)
+    return items[0] if items else Dataset()
+
+
+def _frame(position: Dataset, orientation: Dataset, measures: Dataset) -> Frame:
+    spacing = numbers(measures, "PixelSpacing", 2)
+    return Frame(
+        position=numbers(position, "ImagePositionPatient", 3),
+        orientation=numbers(orientation, "ImageOrientationPatient", 6),
+        pixel_spacing=spacing if spacing and min(spacing) > 0 else None,
+        thickness=number(measures, "SliceThickness"),
+        step=number(measures, "SpacingBetweenSlices"),
+        tilt=number(position, "GantryDetectorTilt") or 0.0,
+    )

@@ -1,0 +1,148 @@
+"""Uncompressed pixels, read straight from their bytes after counting them."""
+
+from __future__ import annotations
+
+import os
+import struct
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+from workstation.core.errors import DecodeError
+from workstation.io.channel import Message
+from workstation.io.header import number, text, transfer_syntax
+from workstation.io.rescale import PixelRules, Slice, apply_rules, check_bits, rules_of
+
+_UNDEFINED = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class StoredPixels:
+    """How to read one uncompressed slice without parsing its header again.
+
+    Valid only while the file has the size and time (ns) that it had when it was scanned.
+    """
+
+    offset: int
+    file_bytes: int
+    modified: int
+    rows: int
+    columns: int
+    rules: PixelRules
+
+    def as_message(self) -> Message:
+        """Write as plain values."""
+        return {**vars(self), "rules": vars(self.rules)}
+
+    @classmethod
+    def from_message(cls, message: Message) -> StoredPixels:
+        """Read back what :meth:`as_message` wrote."""
+        return cls(**{**message, "rules": PixelRules(**message["rules"])})
+
+    def read(self, stream: BinaryIO) -> Slice | None:
+        """Read the slice; None if the file is no longer what was scanned."""
+        now = os.fstat(stream.fileno())
+        if (now.st_size, now.st_mtime_ns) != (self.file_bytes, self.modified):
+            return None
+        stream.seek(self.offset)
+        pixels = np.empty((self.rows, self.columns), np.uint16)
+        if stream.readinto(pixels.data.cast("B")) != pixels.nbytes:  # type: ignore[attr-defined]
+            return None
+        return apply_rules(self.rules, pixels)
+
+
+def stored_pixels(stream: BinaryIO, dataset: FileDataset, syntax: UID) -> StoredPixels | None:
+    """Describe a plain 16-bit grey slice whose stream stands at the pixels; None for others."""
+    if syntax not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+        return None
+    plain = (
+        number(dataset, "BitsAllocated") == 16
+        and len(image_shape(dataset)) == 2
+        and frame_count(dataset) == 1
+        and text(dataset, "PhotometricInterpretation").startswith("MONOCHROME")
+    )
+    if not plain:
+        return None
+    check_bits(dataset)
+    length, size = native_length(stream, syntax), frame_bytes(dataset)
+    state, offset = os.fstat(stream.fileno()), stream.tell()
+    if length != size or offset + size > state.st_size:
+        return None
+    rows, columns = image_shape(dataset)
+    rules = rules_of(dataset, 0)
+    return StoredPixels(offset, state.st_size, state.st_mtime_ns, rows, columns, rules)
+
+
+def image_shape(dataset: Dataset) -> tuple[int, ...]:
+    """(rows, columns) of grey images, (rows, columns, samples) of others."""
+    rows, columns = int(number(dataset, "Rows") or 0), int(number(dataset, "Columns") or 0)
+    samples = int(number(dataset, "SamplesPerPixel") or 1)
+    return (rows, columns) if samples == 1 else (rows, columns, samples)
+
+
+def frame_count(dataset: Dataset) -> int:
+    """Count the frames that the header claims."""
+    return max(int(number(dataset, "NumberOfFrames") or 1), 1)
+
+
+def frame_bytes(dataset: Dataset) -> int:
+    """Bytes of one uncompressed frame."""
+    bits = int(number(dataset, "BitsAllocated") or 0)
+    size = int(np.prod(image_shape(dataset), dtype=np.int64)) * (bits // 8)
+    if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
+        return size // 3 * 2
+    return size
+
+
+def read_native(stream: BinaryIO, dataset: FileDataset, frame: int) -> NDArray[Any]:
+    """Read an uncompressed frame of a stream that stands at the pixel element."""
+    syntax, size = transfer_syntax(dataset), frame_bytes(dataset)
+    length = native_length(stream, syntax)
+    expected = size * frame_count(dataset)
+    if length not in (expected, expected + expected % 2):
+        raise DecodeError(
+            f"its header promises {expected} bytes of pixels, but {length} are stored"
+        )
+    stream.seek(size * frame, 1)
+    data = stream.read(size)
+    if len(data) != size:
+        raise DecodeError("its pixel data is cut off")
+    return as_array(dataset, data, big=not syntax.is_little_endian)
+
+
+def native_length(stream: BinaryIO, syntax: UID) -> int:
+    """Length of the pixel element at the stream's position; moves to its value."""
+    order = "<" if syntax.is_little_endian else ">"
+    head = stream.read(8 if syntax.is_implicit_VR else 12)
+    if len(head) < 8:
+        raise DecodeError("it holds no image")
+    group, element = struct.unpack(order + "HH", head[:4])
+    if (group, element) != (0x7FE0, 0x0010):
+        raise DecodeError("its pixels are not of a kind that can be shown")
+    (length,) = struct.unpack(order + "I", head[-4:])
+    if length == _UNDEFINED:
+        raise DecodeError("its pixel data has no length")
+    return int(length)
+
+
+def as_array(dataset: Dataset, data: bytes, *, big: bool) -> NDArray[Any]:
+    """Give one frame's bytes the shape (rows, columns[, samples])."""
+    shape = image_shape(dataset)
+    kind = np.dtype(np.uint8 if number(dataset, "BitsAllocated") == 8 else np.uint16)
+    flat = np.frombuffer(data, kind.newbyteorder(">") if big else kind)
+    if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
+        return _upsampled(flat, shape)
+    if len(shape) == 3 and number(dataset, "PlanarConfiguration") == 1.0:
+        return np.moveaxis(flat.reshape(shape[2], shape[0], shape[1]), 0, -1)
+    return flat.reshape(shape)
+
+
+def _upsampled(flat: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    """Give every pixel of Y Y Cb Cr quadruples its own colour."""
+    pairs = flat.reshape(-1, 4)
+    pixels = np.stack((pairs[:, (0, 1)], pairs[:, (2, 2)], pairs[:, (3, 3)]), axis=-1)
+    return pixels.reshape(shape)
