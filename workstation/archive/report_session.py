@@ -116,7 +116,10 @@ class ReportSession:
         """End the draft, with its receipt if it came to its end; what is written stays."""
         if self._draft is not None:
             run_id, self._draft = self._draft, None
-            self._take(end_run(self.report, run_id, provenance))
+            report = end_run(self.report, run_id, provenance)
+            if not report.run(run_id).text:
+                report = self._history.forget_unused(report, run_id) or report
+            self._take(report)
 
     def insert_answer(
         self, text: str, provenance: Provenance, position: int, question: str = ""

@@ -92,6 +92,12 @@ class ReportHistory:
         self._undone.append(change)
         return change.inverse().apply(report)
 
+    def forget_unused(self, report: Report, run_id: str) -> Report | None:
+        """Take back the place made for a run that wrote nothing; None if more was done since."""
+        if not self._done or self._done[-1].run_id != run_id:
+            return None
+        return self._done.pop().inverse().apply(report)
+
     def redo(self, report: Report) -> Report | None:
         """Report with the last undone step done again; None if there is none."""
         if not self._undone:

@@ -142,6 +142,7 @@ class MainWindow(QMainWindow):
                 self._tool_bar.addWidget(self._window_button())
                 self._tool_bar.addSeparator()
         spacer = QWidget()
+        spacer.setStyleSheet("background: transparent;")
         spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._tool_bar.addWidget(spacer)
         self._tool_bar.addWidget(self._patient)

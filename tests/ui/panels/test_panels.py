@@ -111,8 +111,9 @@ def test_a_question_is_asked_answered_and_inserted(qtbot: QtBot, window: QWidget
     assert "−1350…150 HU" in shown
     assert "short series" in shown
     with qtbot.waitSignal(panel.insert_requested) as inserted:
-        _push(qtbot, panel, "Insert into report")
-    assert inserted.args[0] == "Where is the nodule? right lower lobe"
+        _push(qtbot, panel, "Insert")
+    assert inserted.args[0] == "right lower lobe"
+    assert inserted.args[2] == "Where is the nodule?"
     assert inserted.args[1] is RECEIPT
 
 
