@@ -52,7 +52,8 @@ class _Terminal:
             print(f"skipped {line}", file=sys.stderr)
         volume = batch.load_volume(batch.main_series(opened), self.cancelled, self.pool)
         for notice in (*opened.notices, *volume.notices):
-            print(f"{notice.severity.value}: {notice.text}", file=sys.stderr)
+            badge = f" [{notice.badge}]" if notice.badge else ""
+            print(f"{notice.severity.value}:{badge} {notice.text}", file=sys.stderr)
         return volume
 
     def engine(self) -> api.Engine:

@@ -13,7 +13,7 @@ from typing import Any
 from model_runtime import api
 from workstation import batch
 from workstation.core.atomic_file import write_atomically
-from workstation.core.errors import ModelError
+from workstation.core.errors import ModelError, StorageError
 from workstation.core.report import Report
 from workstation.core.similar import SimilarCase
 from workstation.core.volume import Volume
@@ -38,7 +38,7 @@ def run_headless(
     ModelError
         Where the model cannot be loaded or refuses the scan.
     """
-    yield from write_views(out / "views", volume, RESOURCES / "volume_presets.toml")
+    yield from _write_views(volume, out / "views")
     engine = load_engine(settings.model_folder)
     report, _ = batch.draft_report(engine, volume, cancelled)
     yield from _write_report(report, volume, out)
@@ -54,6 +54,16 @@ def run_headless(
         {"notice": engine.info.notice, "searched": len(priors), "cases": cases}
         | {"provenance": _receipt(found.provenance)},
     )
+
+
+def _write_views(volume: Volume, folder: Path) -> tuple[Path, ...]:
+    try:
+        return write_views(folder, volume, RESOURCES / "volume_presets.toml")
+    except OSError as error:
+        raise StorageError(
+            f"The pictures cannot be written to {folder}: {error.strerror}. Choose another folder.",
+            repr(error),
+        ) from error
 
 
 def _write_report(report: Report, volume: Volume, out: Path) -> Iterator[Path]:
