@@ -47,6 +47,14 @@ def button(text: str, icon_name: str = "", role: str = "", hint: str = "") -> QP
     return made
 
 
+def set_role(widget: QWidget, role: str) -> None:
+    """Give a widget another role of the style sheet."""
+    if widget.property("role") != role:
+        widget.setProperty("role", role)
+        widget.style().unpolish(widget)
+        widget.style().polish(widget)
+
+
 def as_panel(widget: QWidget) -> None:
     """Give a dock's content the panels' background, whatever its class."""
     widget.setAttribute(Qt.WidgetAttribute.WA_StyledBackground)
@@ -240,10 +248,7 @@ class RunningLine(QWidget):
 
     def _say(self, text: str, role: str) -> None:
         self._text.setText(text)
-        if self._text.property("role") == role:
-            return
-        self._text.setProperty("role", role)
-        self._text.style().polish(self._text)
+        set_role(self._text, role)
 
     @Slot()
     def _on_cancel(self) -> None:
