@@ -13,6 +13,8 @@ LINE_HEIGHT = 15
 MARGIN = 8
 _BANNER_HEIGHT = 22
 _CROSS_GAP = 12.0
+_MIDDLE = 16.0
+_LETTER_WIDTH = 7.4
 _AXES: tuple[Point, Point, Point] = ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0))
 
 
@@ -107,10 +109,18 @@ def corner_marks(
         x = width - MARGIN if right else MARGIN
         start = height - MARGIN - LINE_HEIGHT * len(lines) if bottom else top + MARGIN
         marks += [
-            TextMark(line, x, start + LINE_HEIGHT * row, (1 if right else -1, -1))
+            TextMark(
+                _fitted(line, width), x, start + LINE_HEIGHT * row, (1 if right else -1, -1)
+            )
             for row, line in enumerate(lines)
         ]
     return tuple(marks)
+
+
+def _fitted(line: str, width: float) -> str:
+    """Shorten a line that would reach the letter in the middle of the edge."""
+    room = max(8, int((width / 2 - _MIDDLE) / _LETTER_WIDTH))
+    return line if len(line) <= room else line[: room - 1].rstrip() + "…"
 
 
 def _crosshair(scene: SliceScene, mapping: SliceMapping) -> tuple[LineMark, ...]:
@@ -176,14 +186,13 @@ def _warnings(scene: SliceScene, width: float, top: float) -> tuple[TextMark, ..
     lines = [f"⚠ {badge}" for badge in scene.badges]
     if not scene.calibrated:
         lines.append("⚠ px not mm")
+    if scene.synthetic:
+        lines.append("SYNTHETIC")
     start = top + MARGIN + LINE_HEIGHT * len(scene.corners[1])
-    marks = [
+    return tuple(
         TextMark(line, width - MARGIN, start + LINE_HEIGHT * row, (1, -1), Tone.AMBER)
         for row, line in enumerate(lines)
-    ]
-    if scene.synthetic:
-        marks.append(TextMark("SYNTHETIC", width / 2, top + 22, (0, -1), Tone.AMBER))
-    return tuple(marks)
+    )
 
 
 def _banner(scene: SliceScene, width: float) -> tuple[BannerMark, ...]:

@@ -1,0 +1,69 @@
+"""README's pictures are made here, from the real window; set TOMOSCRIBE_PICTURES to keep them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QImage
+from pytestqt.qtbot import QtBot
+
+from workstation.app import Workstation
+from workstation.core.display import Window
+from workstation.core.session import Pane
+
+
+@pytest.fixture
+def keep(tmp_path: Path) -> Callable[[Workstation, str], QImage]:
+    folder = Path(os.environ.get("TOMOSCRIBE_PICTURES", tmp_path))
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def save(workstation: Workstation, name: str) -> QImage:
+        picture = workstation.window.grab().toImage()
+        assert picture.save(str(folder / f"{name}.png"))
+        return picture
+
+    return save
+
+
+def _colours(picture: QImage) -> int:
+    step = 7
+    return len(
+        {
+            picture.pixel(x, y)
+            for x in range(0, picture.width(), step)
+            for y in range(0, picture.height(), step)
+        }
+    )
+
+
+def test_pictures_of_every_job(
+    qtbot: QtBot, opened: Workstation, keep: Callable[[Workstation, str], QImage]
+) -> None:
+    opened.window.resize(QSize(1440, 810))
+    opened.reading.window = Window(1500, -600)
+    opened.reading.point_at((-62.0, 35.0, -70.0))
+    volume_pane = opened.images.pane(Pane.VOLUME)
+    qtbot.waitUntil(lambda: volume_pane.picture is not None, timeout=60_000)
+
+    opened.draft()
+    qtbot.waitUntil(lambda: opened.report.drafting, timeout=20_000)
+    qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
+    assert _colours(keep(opened, "draft")) > 50
+
+    opened.ask_question()
+    opened.consulting.ask("Is there pleural effusion?", ("yes", "no"))
+    qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
+    opened.consulting.ask("Which abnormality is present?")
+    qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
+    assert _colours(keep(opened, "ask")) > 50
+
+    opened.find_similar()
+    qtbot.waitUntil(lambda: bool(opened.similar.cases.cards()), timeout=60_000)
+    opened.consulting.open_prior(opened.similar.cases.cards()[0].case.case_id)
+    qtbot.waitUntil(lambda: opened.images.beside is not None, timeout=60_000)
+    qtbot.wait(1500)
+    assert _colours(keep(opened, "similar")) > 50
