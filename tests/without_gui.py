@@ -15,7 +15,7 @@ class _Blocker(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname.split(".")[0] in _BLOCKED:
+        if fullname.split(".", maxsplit=1)[0] in _BLOCKED:
             raise ImportError(f"{fullname} is blocked: this part must work without it")
         return None
 

@@ -36,7 +36,8 @@ def model_volume(case: Case, config: InputConfig) -> NDArray[np.uint8]:
     unit = np.clip((hu.astype(np.float32) - window.low) / (window.high - window.low), 0, 1)
     z, y, x = config.shape
     mean = unit.reshape(z, 2, y, 2, x, 2).mean(axis=(1, 3, 5))
-    return np.round(mean * 255).astype(np.uint8)
+    grey: NDArray[np.uint8] = np.round(mean * 255).astype(np.uint8)
+    return grey
 
 
 def _write_shard(folder: Path, first: int, count: int, config: InputConfig) -> Path:

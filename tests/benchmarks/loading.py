@@ -204,7 +204,8 @@ def main() -> None:
         syntaxes |= {"JPEG-LS": str(JPEGLSLossless), "JPEG 2000": str(JPEG2000Lossless)}
     with tempfile.TemporaryDirectory() as temporary:
         print(f"{options.slices} slices {EDGE}×{EDGE}, medians of {options.repeats} alternating\n")
-        print("| series | first slice ms | scan s | load s | scan + load s | SimpleITK scan + read s"
+        print("| series | first slice ms | scan s | load s | scan + load s "
+              "| SimpleITK scan + read s"
               " | ratio | ratio of load alone |")
         print("|---|---|---|---|---|---|---|---|")
         for label, syntax in syntaxes.items():

@@ -45,8 +45,7 @@ def unkind(monkeypatch, tmp_path):
 
 def _run(pool, never, *does, **more):
     items = [{"do": do, **more} for do in does]
-    outcomes = sorted(pool.run("job", items, never, batch=4), key=lambda one: one.index)
-    return outcomes
+    return sorted(pool.run("job", items, never, batch=4), key=lambda one: one.index)
 
 
 @pytest.mark.parametrize(
