@@ -154,8 +154,11 @@ class VolumePane(QWidget):
         self.painted.emit()
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        """Start turning or zooming."""
+        """Start turning or zooming; after a crash, try again."""
         self._reading.active = self.pane
+        if self._process is not None and not self._process.alive:
+            self.restart()
+            return
         if self._press is None:
             self._press = event.button(), event.position()
 
@@ -222,15 +225,15 @@ class VolumePane(QWidget):
         if self._volume is not None and self._volume.series.synthetic:
             place = width / 2, float(MARGIN)
             marks = (*marks, TextMark("SYNTHETIC", *place, (0, -1), Tone.AMBER))
-        state = self._state()
+        state = self.state()
         if state:
             marks = (*marks, TextMark(state, width / 2, height / 2, (0, 0), Tone.DIM))
         return marks
 
-    def _state(self) -> str:
+    def state(self) -> str:
         """Why there is no picture, or nothing."""
         if self._process is not None and not self._process.alive:
-            return "3D stopped: the graphics driver failed. Double-click to try again."
+            return "3D stopped: the graphics driver failed. Click to try again."
         return "" if self._picture is not None else "3D is being prepared"
 
     def _forget_picture(self) -> None:
@@ -247,13 +250,20 @@ class VolumePane(QWidget):
             return
         self._shown = False
         if self._process is None or not self._process.alive:
-            self._restart()
+            self._renew_process()
         assert self._process is not None
         self._copy = Decimation(self._volume, voxel_budget())
         self._room = self._process.make_room(self._copy.shape)
         self._copying.start()
 
-    def _restart(self) -> None:
+    def restart(self) -> None:
+        """Begin again with a new process."""
+        self._forget_picture()
+        self._renew_process()
+        self._settled.start()
+        self.update()
+
+    def _renew_process(self) -> None:
         if self._process is not None:
             self._process.close()
         self._process = VolumeProcess()
