@@ -11,6 +11,7 @@ from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QPushButto
 from model_runtime.api import Provenance
 from workstation.ui.panel_parts import Card, Fold, button, label, set_role
 from workstation.ui.receipt import what_it_saw, whole_receipt
+from workstation.ui.report_clipboard import model_clip
 
 
 class AnswerCard(Card):
@@ -125,7 +126,8 @@ class AnswerCard(Card):
 
     @Slot()
     def _on_copy(self) -> None:
-        QGuiApplication.clipboard().setText(self._text)
+        # Pasted into a report, the words stay the model's.
+        QGuiApplication.clipboard().setMimeData(model_clip(self._text, self._receipt))
 
     @Slot()
     def _on_again(self) -> None:
