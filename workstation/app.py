@@ -16,7 +16,7 @@ from workstation.actions.view_actions import view_actions
 from workstation.archive.journal import Journal
 from workstation.archive.report_archive import ReportArchive
 from workstation.archive.report_session import ReportSession
-from workstation.consulting import Consulting, Panels
+from workstation.consulting import MODEL_WINDOWS, Consulting, Panels
 from workstation.core.display import read_window_presets
 from workstation.core.errors import StorageError, TomoscribeError
 from workstation.core.session import Reading
@@ -33,6 +33,7 @@ from workstation.tasks.pump import EngineFactory, Pump
 from workstation.ui.ask_panel import AskPanel, ReadyQuestion
 from workstation.ui.image_area import ImageArea
 from workstation.ui.main_window import MainWindow
+from workstation.ui.notification_log import NotificationLog
 from workstation.ui.notifications import install_excepthook
 from workstation.ui.report_panel import ReportPanel
 from workstation.ui.series_panel import SeriesPanel
@@ -122,6 +123,9 @@ class Workstation(QObject):
             save=self.report.save,
             cancel=self.cancel,
             show_panel=self.window.raise_dock,
+            model_windows=MODEL_WINDOWS,
+            set_model_window=self._set_model_window,
+            model_window=lambda: self.consulting.model_window,
             close_beside=self.images.close_beside,
             toggle_sync=self._toggle_sync,
             synchronised=lambda: self.images.synchronised,
@@ -140,6 +144,8 @@ class Workstation(QObject):
         self.window.refresh_actions()
         self._keys = ShortcutsOverlay(actions, self.window)
         self._sheet = TextSheet(self.window)
+        self._log = NotificationLog(self.notifications, self.window)
+        self.window.strip.log_requested.connect(self._log.toggle)
 
     def _open_journal(self) -> Journal | None:
         try:
@@ -157,7 +163,7 @@ class Workstation(QObject):
     @Slot(object)
     def _on_opened(self, volume: Volume) -> None:
         """Another series is on screen: the panels follow, the report is its study's."""
-        self.consulting.forget_study()
+        self.consulting.turn_to(volume.series.study_key)
         self.images.close_beside()
         self.window.show_patient(volume.series)
         self.window.refresh_actions()
@@ -258,6 +264,10 @@ class Workstation(QObject):
     def _on_save_failed(self, message: str, details: str) -> None:
         self.notifications.show(message, Severity.ERROR, details)
 
+    def _set_model_window(self, name: str) -> None:
+        self.consulting.model_window = name
+        self.window.refresh_actions()
+
     def _quit(self) -> None:
         self.window.close()
 
@@ -274,11 +284,7 @@ class Workstation(QObject):
         self._keys.toggle()
 
     def _show_log(self) -> None:
-        told = (
-            f"{item.time:%H:%M:%S}  {item.text}\n{item.details}".rstrip()
-            for item in reversed(self.notifications.log)
-        )
-        self._sheet.show_text("Notifications", "\n\n".join(told) or "Nothing so far.")
+        self._log.toggle()
 
     def _show_about(self) -> None:
         info = self.consulting.info

@@ -83,7 +83,8 @@ def _draft(given: argparse.Namespace, terminal: _Terminal) -> None:
         if isinstance(event, api.Token):
             print(event.text, end="", flush=True)
 
-    _, answer = batch.draft_report(terminal.engine(), volume, terminal.cancelled, on_event=told)
+    window = api.HuWindow(*given.window) if given.window else None
+    _, answer = batch.draft_report(terminal.engine(), volume, terminal.cancelled, window, told)
     print()
     _print_receipt(answer)
 
@@ -167,6 +168,10 @@ def _parser() -> argparse.ArgumentParser:
     window.add_argument("paths", nargs="*", type=Path)
     draft = commands.add_parser("draft", help="draft the report of a scan")
     draft.add_argument("input", type=Path)
+    draft.add_argument(
+        "--window", nargs=2, type=float, metavar=("LOW", "HIGH"),
+        help="HU that the model sees black and white; by body region if not given",
+    )  # fmt: skip
     ask = commands.add_parser("ask", help="answer a question about a scan")
     ask.add_argument("input", type=Path)
     ask.add_argument("question")

@@ -28,6 +28,10 @@ from workstation.ui.report_panel import ReportPanel
 from workstation.ui.similar_panel import SimilarPanel
 from workstation.ui.status_strip import StatusStrip
 
+AUTOMATIC, AS_SHOWN = "auto", "shown"
+MODEL_WINDOWS = (AUTOMATIC, *(region.value for region in api.Region), AS_SHOWN)
+"""Windows that the model can see a scan in: by body region, of one region, or as shown."""
+
 
 class Kind(Enum):
     """What a request is for."""
@@ -76,7 +80,7 @@ class Consulting(QObject):
         self._prior_cases: PriorCases | None = None
         self._opening: Job | None = None
         self.info: api.ModelInfo | None = None
-        self.window: api.HuWindow | None = None
+        self.model_window = AUTOMATIC
         pump.loaded.connect(self._on_loaded)
         pump.load_failed.connect(self._on_load_failed)
         pump.told.connect(self._on_told)
@@ -137,14 +141,14 @@ class Consulting(QObject):
         if ask.kind is Kind.DRAFT:
             self._panels.report.finish_draft()
         elif ask.kind is Kind.QUESTION:
-            self._panels.ask.fail("Cancelled.")
+            self._panels.ask.stop()
         else:
-            self._panels.similar.clear()
+            self._panels.similar.stop()
 
-    def forget_study(self) -> None:
-        """Stop everything and empty the panels, as another study is opened."""
+    def turn_to(self, study_key: str) -> None:
+        """Stop everything; show the answers about this study and no similar cases yet."""
         self.cancel()
-        self._panels.ask.clear()
+        self._panels.ask.show_study(study_key)
         self._panels.similar.clear()
 
     def _submit(self, task: api.Task, ask: _Ask, choices: tuple[str, ...] = ()) -> int | None:
@@ -160,8 +164,16 @@ class Consulting(QObject):
             return None
         ticket = self._pump.next_ticket()
         self._asked[ticket] = ask
-        request = api.Request(ticket, task, given, ask.words, choices, self.window)
+        request = api.Request(ticket, task, given, ask.words, choices, self._window())
         return self._pump.submit(request)
+
+    def _window(self) -> api.HuWindow | None:
+        """Window for the next request; None leaves it to the body region."""
+        if self.model_window == AS_SHOWN:
+            return api.HuWindow(self._reading.window.low, self._reading.window.high)
+        if self.model_window == AUTOMATIC or self.info is None:
+            return None
+        return self.info.windows.get(api.Region(self.model_window))
 
     @Slot(int, object)
     def _on_told(self, ticket: int, event: api.Event) -> None:
@@ -247,7 +259,7 @@ class Consulting(QObject):
         if ask.kind is Kind.DRAFT:
             self._panels.report.fail_draft(message, details)
         elif ask.kind is Kind.QUESTION:
-            self._panels.ask.fail(message)
+            self._panels.ask.fail(message, details)
         else:
             self._panels.similar.fail(message, details)
 

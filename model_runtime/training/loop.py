@@ -55,7 +55,7 @@ class Trainee(Protocol):
         """Losses by name; ``"loss"`` is the one that is minimised."""
 
 
-class Diverged(RuntimeError):
+class DivergedError(RuntimeError):
     """The loss is not a number; the last checkpoint is still good."""
 
 
@@ -85,7 +85,7 @@ def train(trainee: Trainee, recipe: Recipe, folder: Path) -> list[float]:
 
     Raises
     ------
-    Diverged
+    DivergedError
         At the first loss that is not finite.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -123,7 +123,7 @@ def _step(
         losses = trainee.loss(random, recipe)
     loss = losses["loss"]
     if not torch.isfinite(loss):
-        raise Diverged(f"the loss of step {step} is {loss.item()}")
+        raise DivergedError(f"the loss of step {step} is {loss.item()}")
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     nn.utils.clip_grad_norm_(trainee.module.parameters(), recipe.clip)

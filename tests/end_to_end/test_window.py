@@ -14,6 +14,7 @@ from pytestqt.qtbot import QtBot
 
 from workstation.app import Workstation
 from workstation.core.authorship import Origin
+from workstation.core.display import Window
 from workstation.core.geometry import Plane
 from workstation.core.session import Pane
 from workstation.settings import Settings
@@ -219,3 +220,14 @@ def test_export_is_marked_as_unsigned(qtbot: QtBot, opened: Workstation, tmp_pat
     assert "Typed by me." in text
     opened.export_report(tmp_path / "none" / "out.txt", "text")
     assert any("none" in told for told in opened.notifications.texts)
+
+
+def test_the_model_can_be_shown_another_window(qtbot: QtBot, opened: Workstation) -> None:
+    for name, expected in (("shown", (-1350, 150)), ("abdomen", (-160, 240))):
+        opened.reading.window = Window.from_range(-1350, 150)
+        opened._set_model_window(name)
+        opened.consulting.ask("Is there nodule?", ("yes", "no"))
+        qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
+        low, high = expected
+        told = f"{low}…{high} HU".replace("-", "−")
+        assert told in _texts(opened.ask.history.cards()[0])

@@ -21,6 +21,9 @@ class Desk:
     save: Callable[[], None]
     cancel: Callable[[], None]
     show_panel: Callable[[str], None]
+    model_windows: tuple[str, ...]
+    set_model_window: Callable[[str], None]
+    model_window: Callable[[], str]
     close_beside: Callable[[], None]
     toggle_sync: Callable[[], None]
     synchronised: Callable[[], bool]
@@ -55,6 +58,18 @@ def _report_actions(desk: Desk) -> tuple[Action, ...]:
         Action("report.similar", "Find similar cases", desk.similar, ("Ctrl+L",), desk.has_scan),
         Action("report.save", "Save a version", desk.save, ("Ctrl+S",), desk.has_scan),
         Action("report.cancel", "Cancel what is under way", desk.cancel, ("Ctrl+.",), desk.is_busy),
+        *(_model_window(desk, name) for name in desk.model_windows),
+    )
+
+
+def _model_window(desk: Desk, name: str) -> Action:
+    """Choose the window in which the model sees the scan."""
+    told = {"auto": "by body region", "shown": "as on screen"}.get(name, name)
+    return Action(
+        f"report.window_{name}",
+        f"Model window: {told}",
+        lambda: desk.set_model_window(name),
+        checked=lambda: desk.model_window() == name,
     )
 
 

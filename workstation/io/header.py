@@ -99,19 +99,29 @@ def _tag(keyword: str) -> BaseTag:
 
 
 def _plain(dataset: Dataset, keyword: str) -> str | None:
-    """Text of an ASCII element that has not been converted yet; None for all others.
+    """Text of an ASCII or 16-bit element as stored, empty if absent; None for all others.
 
     Converting an element costs pydicom ten times what is needed for these.
     """
-    element = dataset.get_item(_tag(keyword)) if _is_ascii(keyword) else None
-    if isinstance(element, RawDataElement) and isinstance(element.value, bytes):
+    kind = _simple_kind(keyword)
+    element = dataset.get_item(_tag(keyword)) if kind else None
+    if kind and element is None:
+        return ""
+    if not (isinstance(element, RawDataElement) and isinstance(element.value, bytes)):
+        return None
+    if kind == "text":
         return element.value.decode("ascii", "replace")
-    return None
+    if len(element.value) != 2:
+        return None
+    return str(int.from_bytes(element.value, "little" if element.is_little_endian else "big"))
 
 
 @lru_cache(maxsize=256)
-def _is_ascii(keyword: str) -> bool:
-    return dictionary_VR(_tag(keyword)) in ("AS", "CS", "DA", "DS", "IS", "TM", "UI")
+def _simple_kind(keyword: str) -> str:
+    kind = dictionary_VR(_tag(keyword))
+    if kind in ("AS", "CS", "DA", "DS", "IS", "TM", "UI"):
+        return "text"
+    return "number" if kind == "US" else ""
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - as the file says
@@ -128,7 +138,7 @@ def text(dataset: Dataset, keyword: str) -> str:
     try:
         value = value_of(dataset, keyword)
         return "" if value is None else str(value).replace("\x00", "").strip()
-    except (ValueError, TypeError, AttributeError, NotImplementedError, LookupError):
+    except DAMAGE:
         return ""
 
 
@@ -147,7 +157,7 @@ def numbers(dataset: Dataset, keyword: str, count: int = 1) -> tuple[float, ...]
             return None
         items = [value] if isinstance(value, (int, float, str)) else list(value)
         found = tuple(float(item) for item in items[:count])
-    except (ValueError, TypeError, AttributeError, NotImplementedError, OverflowError):
+    except (*DAMAGE, OverflowError):
         return None
     return found if len(found) == count and all(map(math.isfinite, found)) else None
 

@@ -113,7 +113,7 @@ def _files(
                 return []
             if reason := _not_regular(file):
                 skipped.append(SkippedFile(file, reason))
-            elif _is_archive(file):
+            elif _is_archive(file, chosen=file == path):
                 unpacked = unpack(file, cancelled)
                 files.update(dict.fromkeys(unpacked.files))
                 skipped += unpacked.skipped
@@ -146,9 +146,10 @@ def _not_regular(path: Path) -> str:
     return "" if stat.S_ISREG(mode) else "it is not a regular file"
 
 
-def _is_archive(path: Path) -> bool:
+def _is_archive(path: Path, *, chosen: bool) -> bool:
+    """Tell by the name, and by the content only for a file that was chosen itself."""
     try:
-        return path.suffix.lower() == ".zip" or zipfile.is_zipfile(path)
+        return path.suffix.lower() == ".zip" or (chosen and zipfile.is_zipfile(path))
     except OSError:
         return False
 

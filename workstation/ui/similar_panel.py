@@ -10,8 +10,9 @@ from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QProgressBar, QVBoxLayout, QWidget
 
 from workstation.core.similar import SimilarCase
-from workstation.ui.panel_parts import Card, RunningLine, Scroll, button, label
+from workstation.ui.panel_parts import Card, RunningLine, Scroll, as_panel, button, label
 from workstation.ui.pictures import thumbnail_pixmap
+from workstation.ui.theme import icon
 
 _HINT = (
     "Find prior cases that look like the open scan, "
@@ -43,10 +44,12 @@ class CaseCard(Card):
         self._report = QLabel(_emphasised(case.report, bold))
         self._report.setProperty("role", "dim")
         self._report.setWordWrap(True)
+        self._report.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._report.hide()
         buttons = QHBoxLayout()
-        beside = button("Open beside", "layout", "quiet", "Show this case beside the open scan")
-        report = button("Report", "draft", "quiet")
+        beside = button("Open beside", "beside", "quiet", "Show this case beside the open scan")
+        report = button("Report", "chevron-right", "quiet", "Show or hide the report")
+        self._head = report
         beside.clicked.connect(self._on_open)
         report.clicked.connect(self._on_report)
         buttons.addWidget(beside)
@@ -68,6 +71,8 @@ class CaseCard(Card):
         bar.setRange(0, 1000)
         bar.setValue(round(1000 * max(0.0, case.score)))
         bar.setTextVisible(False)
+        bar.setToolTip("Cosine of the two scans' (or the words') embeddings; 1 is the same")
+        bar.setAccessibleName(f"Score {case.score:.2f}")
         score.addWidget(bar, 1)
         score.addWidget(label(f"{case.score:.2f}", "dim", wrap=False))
         column.addLayout(score)
@@ -80,16 +85,20 @@ class CaseCard(Card):
 
     @Slot()
     def _on_report(self) -> None:
-        self._report.setVisible(self._report.isHidden())
+        opened = self._report.isHidden()
+        self._report.setVisible(opened)
+        self._head.setIcon(icon("chevron-down" if opened else "chevron-right"))
 
 
 def _emphasised(text: str, bold: Sequence[str]) -> str:
     """Write as rich text with the shared words in bold."""
     written = html.escape(text).replace("\n", "<br>")
-    for phrase in sorted(bold, key=len, reverse=True):
-        pattern = re.compile(re.escape(html.escape(phrase)), re.IGNORECASE)
-        written = pattern.sub(lambda found: f"<b>{found.group(0)}</b>", written)
-    return written
+    phrases = [re.escape(html.escape(phrase)) for phrase in sorted(bold, key=len, reverse=True)]
+    if not phrases:
+        return written
+    # All at once, so that nothing is sought in the marks of an earlier find.
+    pattern = re.compile(rf"\b(?:{'|'.join(phrases)})\b", re.IGNORECASE)
+    return pattern.sub(lambda found: f"<b>{found.group(0)}</b>", written)
 
 
 class SimilarPanel(QWidget):
@@ -110,6 +119,8 @@ class SimilarPanel(QWidget):
 
     def __init__(self) -> None:
         super().__init__()
+        as_panel(self)
+        self._last_search = ""
         self._line = QLineEdit()
         self._line.setPlaceholderText("Search the prior cases by words")
         self._line.setAccessibleName("Search text")
@@ -120,11 +131,11 @@ class SimilarPanel(QWidget):
         self._heading.setContentsMargins(10, 0, 10, 0)
         self._heading.hide()
         self.cases = Scroll(_HINT)
-        self._find.clicked.connect(self.similar_requested)
+        self._find.clicked.connect(self._on_find)
         self._search.clicked.connect(self._on_search)
         self._line.returnPressed.connect(self._on_search)
         self._running.cancel_requested.connect(self.cancel_requested)
-        self._running.retry_requested.connect(self.similar_requested)
+        self._running.retry_requested.connect(self._on_retry)
         line = QHBoxLayout()
         line.addWidget(self._line, 1)
         line.addWidget(self._search)
@@ -132,6 +143,7 @@ class SimilarPanel(QWidget):
         top.setContentsMargins(10, 10, 10, 2)
         top.addWidget(self._find)
         top.addLayout(line)
+        self._line.setClearButtonEnabled(True)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.addLayout(top)
@@ -160,6 +172,10 @@ class SimilarPanel(QWidget):
         """Show why nothing was found."""
         self._running.fail(message, details)
 
+    def stop(self) -> None:
+        """Show that nothing is under way any more; the last result stays."""
+        self._running.hide()
+
     def clear(self) -> None:
         """Forget the result, as another study is opened."""
         self._running.hide()
@@ -167,7 +183,21 @@ class SimilarPanel(QWidget):
         self.cases.clear()
 
     @Slot()
+    def _on_find(self) -> None:
+        self._last_search = ""
+        self.similar_requested.emit()
+
+    @Slot()
     def _on_search(self) -> None:
         text = self._line.text().strip()
         if text:
+            self._last_search = text
             self.text_search_requested.emit(text)
+
+    @Slot()
+    def _on_retry(self) -> None:
+        """Do again what failed."""
+        if self._last_search:
+            self.text_search_requested.emit(self._last_search)
+        else:
+            self.similar_requested.emit()

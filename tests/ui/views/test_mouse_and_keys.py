@@ -70,7 +70,7 @@ def test_a_middle_drag_moves_the_image_with_the_mouse(area, reading, drag, qtbot
 
 
 @pytest.mark.parametrize(("to", "larger"), [((120, 40), True), ((120, 190), False)])
-def test_a_right_drag_zooms_about_the_place_pressed(reading, area, drag, qtbot, to, larger):  # noqa: PLR0917
+def test_a_right_drag_zooms_about_the_place_pressed(reading, area, drag, qtbot, to, larger):
     pane = area.pane(Pane.AXIAL)
     under = pane.point_at(120, 90)
     drag(pane, RIGHT, (120, 90), to)
@@ -129,7 +129,7 @@ def test_a_maximised_pane_fills_the_area(area, reading, qtbot):
     ],
 )
 @pytest.mark.usefixtures("keys")
-def test_arrows_scroll_the_active_pane(area, reading, qtbot, key, modifier, slices):  # noqa: PLR0917
+def test_arrows_scroll_the_active_pane(area, reading, qtbot, key, modifier, slices):
     area.pane(Pane.CORONAL).setFocus()
     before = slice_of(reading, Plane.CORONAL)
     qtbot.keyClick(area.pane(Pane.CORONAL), key, modifier)
