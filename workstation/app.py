@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import os
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -67,6 +69,7 @@ class Workstation(QObject):
     ) -> None:
         super().__init__()
         self._settings = settings
+        self._held_once = False
         self.reading = Reading()
         self.pool = WorkerPool(settings.decode_workers)
         self.images = ImageArea(self.reading, RESOURCES / "volume_presets.toml")
@@ -103,6 +106,7 @@ class Workstation(QObject):
     def _connect(self) -> None:
         self.window.dropped.connect(self.opening.open_paths)
         self.window.closing.connect(self.close)
+        self.window.may_close = self._may_close
         self.window.strip.cancel_requested.connect(self.cancel)
         self.series_panel.open_requested.connect(self.choose_folder)
         self.opening.opened.connect(self._on_opened)
@@ -291,14 +295,34 @@ class Workstation(QObject):
         card = info.card if info is not None else "No model is loaded."
         self._sheet.show_text("The loaded model", card)
 
+    def _may_close(self) -> bool:
+        """Hold the window once where typing is not on disk, and put a copy elsewhere."""
+        session = self.report.session
+        error = session.status().journal.error if session is not None else None
+        if session is None or error is None or self._held_once:
+            return True
+        self._held_once = True
+        copy = Path(tempfile.gettempdir()) / f"tomoscribe-report-{os.getpid()}.json"
+        try:
+            session.save_copy(copy)
+            kept = f"A copy was written to {copy}."
+        except StorageError as fault:
+            kept = fault.message
+        self.notifications.show(
+            f"{error.message} {kept} Close again to leave.", Severity.ERROR, error.details
+        )
+        return False
+
     @Slot()
     def close(self) -> None:
         """End every thread and process; the report is written first."""
-        session = self.report.session
         self.consulting.cancel()
         self.report.show_session(None)
-        if self.journal is not None and session is not None:
-            self.journal.close()
+        if self.journal is not None:
+            try:
+                self.journal.close()
+            except StorageError as error:
+                _LOG.error("the report journal was not written: %s", error.details)
         self.opening.cancel_scan()
         self.opening.cancel_load()
         cancel_all(5000)

@@ -15,6 +15,7 @@ from pytestqt.qtbot import QtBot
 from workstation.app import Workstation
 from workstation.core.authorship import Origin
 from workstation.core.display import Window
+from workstation.core.errors import StorageError
 from workstation.core.geometry import Plane
 from workstation.core.session import Pane
 from workstation.settings import Settings
@@ -231,3 +232,23 @@ def test_the_model_can_be_shown_another_window(qtbot: QtBot, opened: Workstation
         low, high = expected
         told = f"{low}…{high} HU".replace("-", "−")
         assert told in _texts(opened.ask.history.cards()[0])
+
+
+def test_closing_waits_once_for_typing_that_is_not_on_disk(
+    qtbot: QtBot, opened: Workstation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise StorageError("The disk is full. Free some space.")
+
+    monkeypatch.setattr(opened.journal.archive, "write_journal", full)
+    qtbot.keyClicks(opened.report.editor, "Not on disk.")
+    session = opened.report.session
+    qtbot.waitUntil(lambda: session.status().journal.error is not None, timeout=5000)
+    opened.window.close()
+    assert opened.window.isVisible()
+    (told,) = [text for text in opened.notifications.texts if "Close again" in text]
+    copy = Path(told.split("written to ")[1].split(".json")[0] + ".json")
+    assert "Not on disk." in copy.read_text()
+    copy.unlink()
+    opened.window.close()
+    assert not opened.window.isVisible()

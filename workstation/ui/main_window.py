@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
@@ -96,6 +96,7 @@ class MainWindow(QMainWindow):
         self._menus: dict[str, QMenu] = {}
         self._actions: list[tuple[Action, QAction]] = []
         self.notifications = Notifications(self)
+        self.may_close: Callable[[], bool] = lambda: True
         self.resize(1360, 760)
 
     def _dock(self, name: str, panel: QWidget) -> QDockWidget:
@@ -241,7 +242,10 @@ class MainWindow(QMainWindow):
             self.dropped.emit(paths)
 
     def closeEvent(self, event: QCloseEvent) -> None:
-        """Keep the layout and let the parts end."""
+        """Keep the layout and let the parts end, unless something typed is not on disk."""
+        if not self.may_close():
+            event.ignore()
+            return
         self.remember()
         self.closing.emit()
         event.accept()
