@@ -16,7 +16,11 @@ from model_runtime.phantom.language import _POSITIVE as PHRASES
 
 _FIELDS = {
     "size": r"(?P<size>\d+)",
-    "place": r"(?P<place>[a-z ]+?)",
+    "place": (
+        r"(?P<place>(?:right|left)"
+        r"(?: (?:upper lobe|middle lobe|lower lobe|hepatic lobe|frontal|temporal|parietal"
+        r"|occipital))?)"
+    ),
     "degree": r"(?P<degree>[a-z]+)",
     "number": r"(?P<number>[a-z]+)",
 }
