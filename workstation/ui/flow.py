@@ -54,14 +54,14 @@ class FlowLayout(QLayout):
 
     def sizeHint(self) -> QSize:
         """Size of the widest item: a row may hold but one."""
-        return self.minimumSize()
+        widest = self.minimumSize()
+        for item in self._items:
+            widest = widest.expandedTo(item.sizeHint())
+        return widest
 
     def minimumSize(self) -> QSize:
-        """Size of the widest item."""
-        widest = QSize(0, 0)
-        for item in self._items:
-            widest = widest.expandedTo(item.minimumSize())
-        return widest
+        """Height of the highest item; a widget wider than the layout is cut."""
+        return QSize(0, max((item.minimumSize().height() for item in self._items), default=0))
 
     def _lay_out(self, rect: QRect, move: bool) -> int:
         left, top, row = rect.x(), rect.y(), 0

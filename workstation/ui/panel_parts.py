@@ -68,7 +68,7 @@ class Card(QFrame):
         super().__init__()
         self.setProperty("role", "card")
         self.body = QVBoxLayout(self)
-        self.body.setContentsMargins(10, 8, 10, 8)
+        self.body.setContentsMargins(8, 8, 8, 8)
         self.body.setSpacing(5)
 
 
@@ -138,7 +138,7 @@ class Scroll(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inner = QWidget()
         self._column = QVBoxLayout(inner)
-        self._column.setContentsMargins(10, 10, 10, 10)
+        self._column.setContentsMargins(10, 10, 6, 10)
         self._column.setSpacing(8)
         self._hint = label(hint, "dim")
         self._hint.setAlignment(Qt.AlignmentFlag.AlignHCenter)

@@ -17,7 +17,7 @@ from workstation.ui.pictures import thumbnail_pixmap
 
 _HINT = "Nothing open yet. Drop a folder, a ZIP or a file here, or open one."
 _NO_MATCH = "No series matches the search."
-_THUMBNAIL = 64
+_THUMBNAIL = 56
 _FAR = 100_000
 _MOST_SKIPPED = 200
 _ROLES = {"localizer": "scout", "capture": "screen capture"}
@@ -50,13 +50,16 @@ class SeriesCard(Card):
         facts.addWidget(label(title, "title"))
         facts.addWidget(label(_numbers(series), "dim"))
         facts.addWidget(label(_origin(series), "dim"))
-        badges = FlowLayout()
-        for text in _warnings(series):
-            badges.add(label(text, "badge", wrap=False))
-        facts.addLayout(badges)
         facts.addStretch(1)
         line.addLayout(facts, 1)
         self.body.addLayout(line)
+        badges = FlowLayout()
+        if series.role != "volume":
+            badges.add(label(_ROLES.get(series.role, series.role), "tag", wrap=False))
+        for text in _warnings(series):
+            badges.add(label(text, "badge", wrap=False))
+        if badges.count():
+            self.body.addLayout(badges)
         self.show_thumbnail(series.thumbnail)
         self.setAccessibleName(f"{title}, {_numbers(series)}")
         notices = (notice.text for notice in series.notices)
@@ -103,9 +106,7 @@ def _origin(series: Series) -> str:
 
 def _warnings(series: Series) -> list[str]:
     told = ["SYNTHETIC"] if series.synthetic else []
-    if series.role != "volume":
-        told.append(_ROLES.get(series.role, series.role))
-    elif series.readable:
+    if series.readable and series.role == "volume":
         told.append("⚠ cannot be opened")
     told += [f"⚠ {n.badge}" for n in series.notices if n.badge and n.severity is not Severity.INFO]
     return told
@@ -139,6 +140,7 @@ class SeriesPanel(QWidget):
         opens.clicked.connect(self.open_requested)
         self.list = Scroll(_HINT, opens)
         self._skipped = QVBoxLayout()
+        self._skipped.setContentsMargins(6, 0, 10, 0)
         self._cards: list[SeriesCard] = []
         self._studies: dict[str, StudyHeading] = {}
         whole = QVBoxLayout(self)

@@ -20,7 +20,8 @@ _MOUSE = (
     ("Double click", "Maximise or restore"),
     ("Click", "Set the crosshair"),
 )
-_COLUMN_ROWS = 20
+_COLUMN_ROWS = 22
+_LEAST_UNDER_HEADING = 4
 
 
 class ShortcutsOverlay(QFrame):
@@ -37,9 +38,8 @@ class ShortcutsOverlay(QFrame):
         whole.addWidget(label("Keyboard and mouse  ·  any key closes", "heading"))
         columns = QHBoxLayout()
         columns.setSpacing(36)
-        rows = self._rows(actions)
-        for start in range(0, len(rows), _COLUMN_ROWS):
-            columns.addLayout(self._column(rows[start : start + _COLUMN_ROWS]))
+        for rows in _columns(self._rows(actions)):
+            columns.addLayout(self._column(rows))
         whole.addLayout(columns)
         self.hide()
 
@@ -95,3 +95,15 @@ class ShortcutsOverlay(QFrame):
         """Close."""
         event.accept()
         self.hide()
+
+
+def _columns(rows: Sequence[tuple[str, str]]) -> list[list[tuple[str, str]]]:
+    """Fill columns from the top; a heading never ends one."""
+    columns: list[list[tuple[str, str]]] = [[]]
+    for place, row in enumerate(rows):
+        room = _COLUMN_ROWS - len(columns[-1])
+        heading_would_end = not row[0] and room < _LEAST_UNDER_HEADING and place > 0
+        if room <= 0 or heading_would_end:
+            columns.append([])
+        columns[-1].append(row)
+    return columns

@@ -64,9 +64,10 @@ class StatusStrip(QFrame):
         self._model.setProperty("role", "dim")
         self._work = ElidedLabel()
         self._bar = QProgressBar()
-        self._bar.setFixedWidth(120)
+        self._bar.setMinimumWidth(40)
+        self._bar.setMaximumWidth(120)
         self._bar.setTextVisible(False)
-        self._pace = QLabel()
+        self._pace = ElidedLabel()
         self._pace.setProperty("role", "dim")
         self._cancel = QPushButton(icon("cancel", palette.DIM), "Cancel")
         self._cancel.setProperty("role", "quiet")
@@ -74,7 +75,7 @@ class StatusStrip(QFrame):
         self._cancel.clicked.connect(self._on_cancel)
         self._badges = ElidedLabel()
         self._badges.setProperty("role", "warning")
-        self._saved = QLabel()
+        self._saved = ElidedLabel()
         self._saved.setProperty("role", "dim")
         log = QPushButton(icon("log", palette.DIM), "")
         log.setProperty("role", "quiet")
@@ -96,6 +97,7 @@ class StatusStrip(QFrame):
     def show_model(self, notice: str, demonstration: bool) -> None:
         """Show for good what model is loaded."""
         self._model.setText(notice)
+        self._model.setMinimumWidth(self._model.fontMetrics().horizontalAdvance(notice) + 4)
         self._model.setProperty("role", "model" if demonstration else "dim")
         self._repolish(self._model)
         self._colour_dot(palette.MODEL)
@@ -105,6 +107,7 @@ class StatusStrip(QFrame):
     def show_no_model(self, reason: str) -> None:
         """Show that there is no model, and why when hovered."""
         self._model.setText("no model loaded")
+        self._model.setMinimumWidth(0)
         self._model.setToolTip(reason)
         self._model.setProperty("role", "error")
         self._repolish(self._model)
