@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from model_runtime.phantom.case import Case, Finding
-from model_runtime.phantom.language import _POSITIVE as PHRASES
+from model_runtime.phantom.phrases import POSITIVE as PHRASES
 
 _FIELDS = {
     "size": r"(?P<size>\d+)",
