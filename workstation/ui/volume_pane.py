@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-
-import numpy as np
-from numpy.typing import NDArray
 from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import (
     QFocusEvent,
@@ -23,26 +19,16 @@ from PySide6.QtWidgets import QSizePolicy, QWidget
 from workstation.core.scene import VolumeScene
 from workstation.core.session import Pane, Reading
 from workstation.core.volume import Volume
-from workstation.render.decimate import Decimation
 from workstation.render.overlay import MARGIN, Mark, TextMark, Tone, corner_marks
 from workstation.render.viewpoint import Viewpoint, VolumePreset
-from workstation.render.volume_process import (
-    PictureRequest,
-    VolumePicture,
-    VolumeProcess,
-    voxel_budget,
-)
+from workstation.render.volume_process import PictureRequest, VolumePicture
 from workstation.ui.painting import paint_marks
 from workstation.ui.slice_pane import BLACK, paint_frame
+from workstation.ui.volume_supply import VolumeSupply
 
-_log = logging.getLogger(__name__)
 _DEGREES_PER_PIXEL = 0.5
 _ZOOM_PER_PIXEL = 1.008
-_SETTLED_MS = 600
 _REFINE_MS = 250
-_POLL_MS = 15
-_COPY_MS = 0
-_COPY_SECONDS = 0.004
 
 
 class VolumePane(QWidget):
@@ -65,18 +51,16 @@ class VolumePane(QWidget):
         self._viewpoint = Viewpoint()
         self._volume: Volume | None = None
         self._scene: VolumeScene | None = None
-        self._process: VolumeProcess | None = None
-        self._copy: Decimation | None = None
-        self._room: NDArray[np.int16] | None = None
-        self._shown = False
-        self._wanted: PictureRequest | None = None
+        self._stale = False
         self._ticket = 0
         self._picture: VolumePicture | None = None
         self._press: tuple[Qt.MouseButton, QPointF] | None = None
-        self._settled = self._timer(_SETTLED_MS, self._start_copy)
-        self._copying = self._timer(_COPY_MS, self._continue_copy)
-        self._polling = self._timer(_POLL_MS, self._poll)
-        self._refining = self._timer(_REFINE_MS, self._refine)
+        self._supply = VolumeSupply(self)
+        self._supply.supplied.connect(self._refine)
+        self._supply.arrived.connect(self._on_picture)
+        self._supply.died.connect(self.update)
+        self._refining = QTimer(self, singleShot=True, interval=_REFINE_MS)
+        self._refining.timeout.connect(self._refine)
         self.setObjectName("volume_pane")
         self.setAccessibleName("3D view")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -84,11 +68,6 @@ class VolumePane(QWidget):
         self.setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
         self.setMinimumSize(80, 80)
-
-    def _timer(self, milliseconds: int, slot: object) -> QTimer:
-        timer = QTimer(self, singleShot=True, interval=milliseconds)
-        timer.timeout.connect(slot)
-        return timer
 
     @property
     def picture(self) -> VolumePicture | None:
@@ -114,28 +93,21 @@ class VolumePane(QWidget):
     def show_scene(self, scene: VolumeScene | None, volume: Volume | None) -> None:
         """Draw a scene; a new or fuller volume is rendered when it has stopped growing."""
         before, self._scene = self._scene, scene
-        if scene == before and volume is self._volume:
+        if volume is self._volume and _visible(scene) == _visible(before):
             return
         if volume is None or self._volume is None or volume.key != self._volume.key:
             self._forget_picture()
+        fuller = _slices(scene) != _slices(before)
         self._volume = volume
-        if volume is not None and (
-            before is None
-            or scene is None
-            or (scene.volume_key, scene.loaded) != (before.volume_key, before.loaded)
-        ):
-            self._copying.stop()
-            self._settled.start()
+        self._stale = self._stale or fuller
+        if volume is not None and self._stale and self.isVisible():
+            self._bring(volume)
         self.update()
 
     def shut_down(self) -> None:
         """End the rendering process."""
-        for timer in (self._settled, self._copying, self._polling, self._refining):
-            timer.stop()
-        self._room = None
-        if self._process is not None:
-            self._process.close()
-            self._process = None
+        self._refining.stop()
+        self._supply.shut_down()
 
     def paintEvent(self, event: QPaintEvent) -> None:
         """Paint the last picture, scaled where a finer one has not come yet."""
@@ -156,7 +128,7 @@ class VolumePane(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         """Start turning or zooming; after a crash, try again."""
         self._reading.active = self.pane
-        if self._process is not None and not self._process.alive:
+        if self._supply.dead:
             self.restart()
             return
         if self._press is None:
@@ -206,20 +178,19 @@ class VolumePane(QWidget):
     def showEvent(self, event: QShowEvent) -> None:
         """Render what was left while hidden."""
         super().showEvent(event)
-        if self._volume is not None and not self._shown:
-            self._settled.start()
+        if self._volume is not None and (self._stale or not self._supply.shown):
+            self._bring(self._volume)
 
     def hideEvent(self, event: QHideEvent) -> None:
         """Leave the processor to others while nobody looks."""
-        self._settled.stop()
-        self._copying.stop()
+        self._supply.pause()
         super().hideEvent(event)
 
     def _marks(self, scene: VolumeScene) -> tuple[Mark, ...]:
         width, height = float(self.width()), float(self.height())
         corners = scene.corners
         if any(corners):
-            label = self._copy.label if self._copy is not None and self._shown else ""
+            label = self._supply.label
             corners = (*corners[:2], (self._preset.name, *filter(None, (label,))), corners[3])
         marks: tuple[Mark, ...] = corner_marks(corners, width, height)
         if self._volume is not None and self._volume.series.synthetic:
@@ -232,99 +203,57 @@ class VolumePane(QWidget):
 
     def state(self) -> str:
         """Why there is no picture, or nothing."""
-        if self._process is not None and not self._process.alive:
+        if self._supply.dead:
             return "3D stopped: the graphics driver failed. Click to try again."
         return "" if self._picture is not None else "3D is being prepared"
-
-    def _forget_picture(self) -> None:
-        self._picture = None
-        self._shown = False
-        self._copy = None
-        self._room = None
-        self._copying.stop()
-
-    @Slot()
-    def _start_copy(self) -> None:
-        """Begin a smaller copy of the volume, once the process is there to take it."""
-        if self._volume is None or not self.isVisible():
-            return
-        self._shown = False
-        if self._process is None or not self._process.alive:
-            self._renew_process()
-        assert self._process is not None
-        self._copy = Decimation(self._volume, voxel_budget())
-        self._room = self._process.make_room(self._copy.shape)
-        self._copying.start()
 
     def restart(self) -> None:
         """Begin again with a new process."""
         self._forget_picture()
-        self._renew_process()
-        self._settled.start()
+        if self._volume is not None:
+            self._supply.supply(self._volume)
         self.update()
 
-    def _renew_process(self) -> None:
-        if self._process is not None:
-            self._process.close()
-        self._process = VolumeProcess()
-        self._polling.start()
+    def _bring(self, volume: Volume) -> None:
+        self._stale = False
+        self._supply.supply(volume)
 
-    @Slot()
-    def _continue_copy(self) -> None:
-        if self._copy is None or self._room is None or self._process is None:
-            return
-        if not self._copy.copy_into(self._room, _COPY_SECONDS):
-            self._copying.start()
-            return
-        self._room = None
-        self._process.show(self._copy.geometry)
-        self._shown = True
-        self._ask(coarse=False)
+    def _forget_picture(self) -> None:
+        self._picture = None
+        self._supply.forget()
 
     def _ask(self, coarse: bool) -> None:
-        """Want a picture; one at a time is in the making, the latest wish wins."""
-        if not self._shown or self._process is None:
-            return
         size = self._pixel_size()
         self._ticket += 1
-        self._wanted = PictureRequest(
-            self._ticket, self._viewpoint, self._preset, size.width(), size.height(), coarse
+        self._supply.want(
+            PictureRequest(
+                self._ticket, self._viewpoint, self._preset, size.width(), size.height(), coarse
+            )
         )
         if coarse:
             self._refining.start()
-        if not self._process.busy:
-            self._send()
-
-    def _send(self) -> None:
-        if self._process is not None and self._wanted is not None:
-            self._process.request(self._wanted)
-            self._wanted = None
-            self._polling.start()
 
     @Slot()
     def _refine(self) -> None:
         self._ask(coarse=False)
 
-    @Slot()
-    def _poll(self) -> None:
-        """Look for a picture; keeps looking while one is in the making."""
-        if self._process is None:
-            return
-        picture = self._process.poll()
-        if picture is not None:
-            self._process.free_older()
-            if self._shown:
-                self._picture = picture
-                self.update()
-        if not self._process.alive:
-            _log.error("The 3D rendering process has ended")
-            self.update()
-            return
-        if not self._process.busy and self._wanted is not None:
-            self._send()
-        if self._process.busy or not self._process.ready:
-            self._polling.start()
+    @Slot(object)
+    def _on_picture(self, picture: VolumePicture) -> None:
+        self._picture = picture
+        self.update()
 
     def _pixel_size(self) -> QSize:
         ratio = self.devicePixelRatioF()
         return QSize(max(round(self.width() * ratio), 1), max(round(self.height() * ratio), 1))
+
+
+def _visible(scene: VolumeScene | None) -> tuple[object, ...]:
+    """Whatever of a scene shows; the cursor and the grey window do not."""
+    if scene is None:
+        return ()
+    return scene.volume_key, scene.loaded, scene.active, scene.corners
+
+
+def _slices(scene: VolumeScene | None) -> tuple[object, ...]:
+    """Tell how much of which volume there is."""
+    return () if scene is None else (scene.volume_key, scene.loaded)

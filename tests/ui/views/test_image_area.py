@@ -128,8 +128,8 @@ def test_the_3d_picture_comes_without_stopping_the_event_loop(area, reading, qtb
 def test_the_3d_view_says_so_when_its_process_dies_and_comes_back(area, reading, qtbot):
     view = area.pane(Pane.VOLUME)
     qtbot.waitUntil(lambda: view.picture is not None, timeout=20000)
-    view._process._process.kill()
-    view._process._process.join()
+    view._supply._process._process.kill()
+    view._supply._process._process.join()
     view.set_preset(view._presets[1])
     qtbot.waitUntil(lambda: "graphics driver" in view.state())
     view.restart()
@@ -224,3 +224,16 @@ def test_a_real_scan_lies_the_right_way_round(area, shared_data, qtbot):
     assert axial[148:].sum() > 2 * axial[:148].sum() > 0
     sagittal = shot(area.pane(Pane.SAGITTAL))[2:-2, 2:-2].max(axis=2) > 100
     assert sagittal[:, 198:].sum() > 2 * sagittal[:, :198].sum()
+
+
+def test_a_3d_view_that_was_hidden_shows_what_came_meanwhile(area, reading, a_volume, qtbot):
+    view = area.pane(Pane.VOLUME)
+    qtbot.waitUntil(lambda: view.picture is not None, timeout=20000)
+    reading.toggle_maximised(Pane.AXIAL)
+    qtbot.waitUntil(lambda: not view.isVisible())
+    first = view.picture
+    reading.open(a_volume("another", 20))
+    qtbot.waitUntil(lambda: view.picture is None)
+    reading.toggle_maximised(Pane.AXIAL)
+    qtbot.waitUntil(lambda: view.picture is not None, timeout=20000)
+    assert view.picture is not first
