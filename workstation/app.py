@@ -11,20 +11,21 @@ from pathlib import Path
 
 from PySide6.QtCore import QObject, QSettings, QTimer, Slot
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication, QFileDialog
+from PySide6.QtWidgets import QApplication
 
 from workstation.actions.desk_actions import Desk, desk_actions
 from workstation.actions.view_actions import view_actions
 from workstation.archive.journal import Journal
 from workstation.archive.report_archive import ReportArchive
 from workstation.archive.report_session import ReportSession
+from workstation.choosing import Choosing
 from workstation.consulting import MODEL_WINDOWS, Consulting, Panels
 from workstation.core.display import read_window_presets
 from workstation.core.errors import StorageError, TomoscribeError
 from workstation.core.session import Reading
 from workstation.core.study import Severity
 from workstation.core.volume import Volume
-from workstation.io.export import ExportDocument, export, formats
+from workstation.io.export import ExportDocument, export
 from workstation.io.pool import WorkerPool
 from workstation.model_port import load_engine
 from workstation.opening import Opening
@@ -97,6 +98,7 @@ class Workstation(QObject):
             self.report, self.ask, self.similar, self.window.strip, self.notifications
         )
         self.consulting = Consulting(self.pump, self.reading, panels, settings.prior_cases)
+        self.choosing = Choosing(self.window, self.opening, self.export_report)
         self._connect()
         self._make_actions()
         self.window.recall()
@@ -108,18 +110,18 @@ class Workstation(QObject):
         self.window.closing.connect(self.close)
         self.window.may_close = self._may_close
         self.window.strip.cancel_requested.connect(self.cancel)
-        self.series_panel.open_requested.connect(self.choose_folder)
+        self.series_panel.open_requested.connect(self.choosing.folder)
         self.opening.opened.connect(self._on_opened)
         self.opening.loaded.connect(self._on_loaded)
         self.consulting.prior_opened.connect(self._on_prior)
-        self.report.export_requested.connect(self.choose_export)
+        self.report.export_requested.connect(self.choosing.export)
         self.report.save_failed.connect(self._on_save_failed)
 
     def _make_actions(self) -> None:
         presets = read_window_presets(RESOURCES / "window_presets.toml")
         desk = Desk(
-            open_folder=self.choose_folder,
-            open_file=self.choose_file,
+            open_folder=self.choosing.folder,
+            open_file=self.choosing.file,
             quit=self._quit,
             draft=self.draft,
             ask=self.ask_question,
@@ -218,39 +220,6 @@ class Workstation(QObject):
         self.opening.cancel_load()
         self.consulting.cancel()
 
-    @Slot()
-    def choose_folder(self) -> None:
-        """Ask for a folder without leaving the window's event loop."""
-        self._choose(QFileDialog.FileMode.Directory, "Open a folder of images")
-
-    @Slot()
-    def choose_file(self) -> None:
-        """Ask for a file: DICOM, ZIP, NIfTI, NRRD or MHA."""
-        self._choose(QFileDialog.FileMode.ExistingFiles, "Open image files")
-
-    def _choose(self, mode: QFileDialog.FileMode, title: str) -> None:
-        last = str(self.window.state.value("folder", str(Path.home())))
-        dialog = QFileDialog(self.window, title, last)
-        dialog.setFileMode(mode)
-        dialog.filesSelected.connect(self._on_chosen)
-        dialog.open()
-
-    @Slot(object)
-    def _on_chosen(self, names: Sequence[str]) -> None:
-        paths = [Path(name) for name in names]
-        self.window.state.setValue("folder", str(paths[0].parent))
-        self.opening.open_paths(paths)
-
-    @Slot(str)
-    def choose_export(self, key: str) -> None:
-        """Ask where to write the unsigned draft."""
-        chosen = formats()[key]
-        dialog = QFileDialog(self.window, "Export the unsigned draft", f"report{chosen.suffix}")
-        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setDefaultSuffix(chosen.suffix.lstrip("."))
-        dialog.fileSelected.connect(_Exporter(self, key).write)
-        dialog.open()
-
     def export_report(self, path: Path, key: str) -> None:
         """Write the report as an unsigned draft; a fault is told and nothing is lost."""
         session, volume = self.report.session, self.reading.volume
@@ -329,20 +298,6 @@ class Workstation(QObject):
         self.pump.close()
         self.images.shut_down()
         self.pool.close()
-
-
-class _Exporter(QObject):
-    """Remembers the format while the reader chooses a file."""
-
-    def __init__(self, workstation: Workstation, key: str) -> None:
-        super().__init__(workstation)
-        self._workstation, self._key = workstation, key
-
-    @Slot(str)
-    def write(self, name: str) -> None:
-        """Write the file."""
-        self._workstation.export_report(Path(name), self._key)
-        self.deleteLater()
 
 
 def _ready_questions() -> tuple[ReadyQuestion, ...]:
