@@ -74,7 +74,7 @@ class CaseCard(Card):
         bar.setToolTip("Cosine of the two scans' (or the words') embeddings; 1 is the same")
         bar.setAccessibleName(f"Score {case.score:.2f}")
         score.addWidget(bar, 1)
-        score.addWidget(label(f"{case.score:.2f}", "dim", wrap=False))
+        score.addWidget(label(f"{case.score:.3f}", "dim", wrap=False))
         column.addLayout(score)
         column.addStretch(1)
         return column

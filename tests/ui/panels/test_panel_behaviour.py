@@ -80,9 +80,10 @@ def test_a_late_series_joins_its_study_and_scouts_come_last(
     panel.begin("reading")
     panel.add(_series("scout", role="localizer"))
     panel.add(_series("other", study="two", patient=Patient("SECOND^ONE")))
-    panel.add(_series("thin"))
+    panel.add(_series("thin", date="20260203"))
     panel.add(_series("thick"))
     assert [series.key for series in panel.series] == ["thin", "thick", "scout", "other"]
+    assert "20260203" not in _texts(panel), "dates are written to be read"
     panel._search.setText("second one")
     shown = [card for card in panel.list.cards() if card.isVisible()]
     assert [c.series.key for c in shown if isinstance(c, SeriesCard)] == ["other"]
