@@ -285,6 +285,7 @@ class StudyHeading(QWidget):
 def _searched(series: Series) -> str:
     """Text of a series that the search line looks through."""
     who = series.patient
-    scan = (series.description, series.modality, series.date, _date(series), series.study_description)
+    dates = (series.date, _date(series))
+    scan = (series.description, series.modality, *dates, series.study_description)
     whose = (series.body_part, who.name, who.name.replace("^", " "), who.id)
     return " ".join((*scan, *whose)).lower()
