@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
 from threading import Event
@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import numpy as np
 from numpy.typing import NDArray
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from model_runtime import api
 from workstation.core.errors import ModelError, TomoscribeError
@@ -48,7 +48,7 @@ class _Ask:
 
     kind: Kind
     words: str = ""
-    written: str = ""
+    unshown: list[api.Token] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,9 @@ class Consulting(QObject):
         self._asked: dict[int, _Ask] = {}
         self._prior_cases: PriorCases | None = None
         self._opening: Job | None = None
+        # Tokens come in batches; each batch is one change of the text on screen.
+        self._showing = QTimer(self, singleShot=True, interval=0)
+        self._showing.timeout.connect(self._show_written)
         self.info: api.ModelInfo | None = None
         self.model_window = AUTOMATIC
         pump.loaded.connect(self._on_loaded)
@@ -131,6 +134,7 @@ class Consulting(QObject):
     @Slot()
     def cancel(self) -> None:
         """Stop everything under way; what was written stays."""
+        self._show_written()
         for ticket, ask in tuple(self._asked.items()):
             self._pump.cancel(ticket)
             self._show_cancelled(ask)
@@ -180,11 +184,14 @@ class Consulting(QObject):
         ask = self._asked.get(ticket)
         if ask is None:
             return
+        if isinstance(event, api.Token):
+            ask.unshown.append(event)
+            self._showing.start()
+            return
+        self._show_written()  # before what comes after it
         match event:
             case api.Progress():
                 self._show_progress(ask, event)
-            case api.Token():
-                self._write(ask, event)
             case api.Choices(probabilities=probabilities):
                 self._panels.ask.set_choices(probabilities)
             case api.Done():
@@ -211,15 +218,22 @@ class Consulting(QObject):
             self._panels.similar.run(text, event.fraction)
         self._panels.strip.show_work(text, event.fraction)
 
-    def _write(self, ask: _Ask, event: api.Token) -> None:
-        ask.written += event.text
-        pace = f"{event.tokens_per_second:.0f} tok/s"
-        self._panels.strip.show_work(api.Stage.WRITE.value, None, pace)
+    @Slot()
+    def _show_written(self) -> None:
+        """Show the tokens that have come since the last time."""
+        for ask in tuple(self._asked.values()):
+            tokens, ask.unshown = ask.unshown, []
+            if tokens:
+                self._write(ask, tokens)
+
+    def _write(self, ask: _Ask, tokens: Sequence[api.Token]) -> None:
+        text, speed = "".join(token.text for token in tokens), tokens[-1].tokens_per_second
+        self._panels.strip.show_work(api.Stage.WRITE.value, None, f"{speed:.0f} tok/s")
         if ask.kind is Kind.DRAFT:
-            self._panels.report.add_text(event.text, (event.logprob,))
-            self._panels.report.set_progress(api.Stage.WRITE, None, event.tokens_per_second)
+            self._panels.report.add_text(text, [token.logprob for token in tokens])
+            self._panels.report.set_progress(api.Stage.WRITE, None, speed)
         else:
-            self._panels.ask.add_text(event.text)
+            self._panels.ask.add_text(text)
 
     def _finish(self, ask: _Ask, done: api.Done) -> None:
         if ask.kind is Kind.DRAFT:
