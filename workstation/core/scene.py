@@ -186,7 +186,7 @@ def _corners(reading: Reading, volume: Volume, plane: Plane, index: int) -> Corn
         return (plane.label,), (), place[:1], look[:1]
     patient = series.patient
     who = (patient.name, _joined(patient.id, patient.sex, patient.age))
-    what = (series.description, _joined(series.modality, series.date))
+    what = (series.description, _joined(series.modality, series.day))
     return (plane.label, *filter(None, who)), tuple(filter(None, what)), place, look
 
 

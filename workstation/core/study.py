@@ -125,3 +125,11 @@ class Series:
     format: str = "DICOM"
     role: str = "volume"
     slices: tuple[SliceSource, ...] = ()
+
+    @property
+    def day(self) -> str:
+        """The date to be read: ``2026-02-03`` for DICOM's ``20260203``, others as they are."""
+        given = self.date
+        if len(given) == 8 and given.isdigit():
+            return f"{given[:4]}-{given[4:6]}-{given[6:]}"
+        return given

@@ -200,7 +200,7 @@ class MainWindow(QMainWindow):
             self._patient.clear()
             return
         who = series.patient
-        facts = (who.name, who.age, who.sex, series.study_description, series.date)
+        facts = (who.name, who.age, who.sex, series.study_description, series.day)
         self._patient.setText("  ·  ".join(fact for fact in facts if fact) + "  ")
 
     def raise_dock(self, name: str) -> None:

@@ -101,15 +101,7 @@ def _numbers(series: Series) -> str:
 def _origin(series: Series) -> str:
     rows, columns = series.size
     size = f"{columns}×{rows}" if rows and columns else ""
-    return " · ".join(part for part in (size, _date(series).replace("-", "\u2011")) if part)
-
-
-def _date(series: Series) -> str:
-    """Write a date of DICOM (``20260203``) so that it can be read; others as they are."""
-    given = series.date
-    if len(given) == 8 and given.isdigit():
-        return f"{given[:4]}-{given[4:6]}-{given[6:]}"
-    return given
+    return " · ".join(part for part in (size, series.day.replace("-", "\u2011")) if part)
 
 
 def _warnings(series: Series) -> list[str]:
@@ -273,7 +265,7 @@ class StudyHeading(QWidget):
         who = series.patient
         facts = (who.name, who.id, who.sex, who.age)
         title = " · ".join(fact for fact in facts if fact) or series.files[0].name
-        study = " · ".join(fact for fact in (series.study_description, _date(series)) if fact)
+        study = " · ".join(fact for fact in (series.study_description, series.day) if fact)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 2, 0, 0)
         column.setSpacing(1)
@@ -285,7 +277,7 @@ class StudyHeading(QWidget):
 def _searched(series: Series) -> str:
     """Text of a series that the search line looks through."""
     who = series.patient
-    dates = (series.date, _date(series))
+    dates = (series.date, series.day)
     scan = (series.description, series.modality, *dates, series.study_description)
     whose = (series.body_part, who.name, who.name.replace("^", " "), who.id)
     return " ".join((*scan, *whose)).lower()

@@ -45,7 +45,7 @@ class ExportDocument:
             report,
             series.patient,
             series.study_description,
-            series.date,
+            series.day,
             f"{series.modality} {series.description}, {series.count} slices".strip(),
             series.synthetic,
         )
