@@ -29,6 +29,7 @@ from workstation.io.export import ExportDocument, export
 from workstation.io.pool import WorkerPool
 from workstation.model_port import load_engine
 from workstation.opening import Opening
+from workstation.prior_search import PriorSearch
 from workstation.settings import RESOURCES, Settings, load_settings
 from workstation.tasks.job import cancel_all
 from workstation.tasks.leaving import leave
@@ -97,7 +98,10 @@ class Workstation(QObject):
         panels = Panels(
             self.report, self.ask, self.similar, self.window.strip, self.notifications
         )
-        self.consulting = Consulting(self.pump, self.reading, panels, settings.prior_cases)
+        self.priors = PriorSearch(
+            settings.prior_cases, self.similar, self.report, self.window.strip, self.notifications
+        )
+        self.consulting = Consulting(self.pump, self.reading, panels, self.priors)
         self.choosing = Choosing(self.window, self.opening, self.export_report)
         self._connect()
         self._make_actions()
@@ -113,7 +117,7 @@ class Workstation(QObject):
         self.series_panel.open_requested.connect(self.choosing.folder)
         self.opening.opened.connect(self._on_opened)
         self.opening.loaded.connect(self._on_loaded)
-        self.consulting.prior_opened.connect(self._on_prior)
+        self.priors.opened.connect(self._on_prior)
         self.report.export_requested.connect(self.choosing.export)
         self.report.save_failed.connect(self._on_save_failed)
 

@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from pathlib import Path
-from threading import Event
 from uuid import uuid4
 
-import numpy as np
-from numpy.typing import NDArray
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Slot
 
 from model_runtime import api
 from workstation.core.errors import ModelError, TomoscribeError
 from workstation.core.session import Reading
 from workstation.core.study import Severity
-from workstation.core.volume import Volume
 from workstation.model_port import volume_input
-from workstation.prior_cases import PriorCases
-from workstation.tasks.job import Job
+from workstation.prior_search import PriorSearch
 from workstation.tasks.pump import Pump
 from workstation.ui.ask_panel import AskPanel
 from workstation.ui.notifications import Notifications
@@ -63,22 +57,14 @@ class Panels:
 
 
 class Consulting(QObject):
-    """Sends requests about the open scan and shows their events where they belong.
+    """Sends requests about the open scan and shows their events where they belong."""
 
-    Signals
-    -------
-    prior_opened(Volume)
-        A prior case is ready to stand beside the scan.
-    """
-
-    prior_opened = Signal(object)
-
-    def __init__(self, pump: Pump, reading: Reading, panels: Panels, priors: Path) -> None:
+    def __init__(
+        self, pump: Pump, reading: Reading, panels: Panels, priors: PriorSearch
+    ) -> None:
         super().__init__()
-        self._pump, self._reading, self._panels, self._folder = pump, reading, panels, priors
+        self._pump, self._reading, self._panels, self._priors = pump, reading, panels, priors
         self._asked: dict[int, _Ask] = {}
-        self._prior_cases: PriorCases | None = None
-        self._opening: Job | None = None
         # Tokens come in batches; each batch is one change of the text on screen.
         self._showing = QTimer(self, singleShot=True, interval=0)
         self._showing.timeout.connect(self._show_written)
@@ -96,7 +82,6 @@ class Consulting(QObject):
         panels.similar.similar_requested.connect(self.find_similar)
         panels.similar.text_search_requested.connect(self.search_text)
         panels.similar.cancel_requested.connect(self.cancel)
-        panels.similar.open_beside_requested.connect(self.open_prior)
 
     @property
     def is_busy(self) -> bool:
@@ -152,6 +137,7 @@ class Consulting(QObject):
     def turn_to(self, study_key: str) -> None:
         """Stop everything; show the answers about this study and no similar cases yet."""
         self.cancel()
+        self._priors.cancel()
         self._panels.ask.show_study(study_key)
         self._panels.similar.clear()
 
@@ -246,28 +232,11 @@ class Consulting(QObject):
             self._show_cases(ask, done)
 
     def _show_cases(self, ask: _Ask, done: api.Done) -> None:
+        words = ask.words if ask.kind is Kind.SEARCH else ""
         try:
-            cases = self._priors().search(_embedding(done))
+            self._priors.show(done.embedding, words)
         except ModelError as error:
             self._fail(ask, error.message, error.details)
-            return
-        total = len(self._priors())
-        if ask.kind is Kind.SEARCH:
-            heading = f"{len(cases)} of {total} cases nearest to “{ask.words}”"
-            self._panels.similar.show_cases(heading, cases, ask.words.split())
-            return
-        session = self._panels.report.session
-        text = session.report.text.lower() if session is not None else ""
-        shared = sorted({f for case in cases for f in case.findings if f.lower() in text})
-        heading = f"{len(cases)} of {total} prior cases, nearest first"
-        self._panels.similar.show_cases(heading, cases, shared)
-
-    def _priors(self) -> PriorCases:
-        """Load the index when it is first needed."""
-        if self._prior_cases is None:
-            weights = self.info.weights_sha256 if self.info else ""
-            self._prior_cases = PriorCases(self._folder, weights)
-        return self._prior_cases
 
     def _fail(self, ask: _Ask, message: str, details: str = "") -> None:
         if ask.kind is Kind.DRAFT:
@@ -277,35 +246,10 @@ class Consulting(QObject):
         else:
             self._panels.similar.fail(message, details)
 
-    @Slot(str)
-    def open_prior(self, case_id: str) -> None:
-        """Render a prior case in the background, then show it beside the scan."""
-        try:
-            cases = self._priors()
-        except ModelError as error:
-            self._panels.notifications.show(error.message, Severity.ERROR, error.details)
-            return
-        if self._opening is not None:
-            self._opening.cancel()
-        self._opening = Job(_opener(cases, case_id))
-        self._opening.step.connect(self._on_prior)
-        self._opening.failed.connect(self._on_prior_failed)
-        self._opening.ended.connect(self._panels.strip.end_work)
-        self._panels.strip.show_work("opening the prior case", None)
-        self._opening.start()
-
-    @Slot(object)
-    def _on_prior(self, volume: Volume) -> None:
-        self.prior_opened.emit(volume)
-
-    @Slot(object)
-    def _on_prior_failed(self, error: TomoscribeError) -> None:
-        self._panels.notifications.show(error.message, Severity.ERROR, error.details)
-
     @Slot(object)
     def _on_loaded(self, info: api.ModelInfo) -> None:
         self.info = info
-        self._prior_cases = None
+        self._priors.use_weights(info.weights_sha256)
         self._panels.strip.show_model(info.notice, info.demonstration)
 
     @Slot(object)
@@ -318,18 +262,3 @@ class Consulting(QObject):
         self._asked.pop(ticket, None)
         if not self._asked:
             self._panels.strip.end_work()
-
-
-def _embedding(done: api.Done) -> NDArray[np.float32]:
-    if done.embedding is None:
-        raise ModelError("The model gave no embedding.")
-    return done.embedding
-
-
-def _opener(cases: PriorCases, case_id: str) -> Callable[[Event], Iterator[Volume]]:
-    def work(cancelled: Event) -> Iterator[Volume]:
-        volume = cases.volume(case_id)
-        if not cancelled.is_set():
-            yield volume
-
-    return work

@@ -63,7 +63,7 @@ def test_pictures_of_every_job(
 
     opened.find_similar()
     qtbot.waitUntil(lambda: bool(opened.similar.cases.cards()), timeout=60_000)
-    opened.consulting.open_prior(opened.similar.cases.cards()[0].case.case_id)
+    opened.priors.open_case(opened.similar.cases.cards()[0].case.case_id)
     qtbot.waitUntil(lambda: opened.images.beside is not None, timeout=60_000)
     qtbot.wait(1500)
     assert _colours(keep(opened, "similar")) > 50

@@ -113,7 +113,7 @@ def test_similar_cases_and_one_beside(qtbot: QtBot, opened: Workstation) -> None
     scores = [card.case.score for card in cards]
     assert scores == sorted(scores, reverse=True)
     assert cards[0].case.region == "chest"
-    opened.consulting.open_prior(cards[0].case.case_id)
+    opened.priors.open_case(cards[0].case.case_id)
     qtbot.waitUntil(lambda: opened.images.beside is not None, timeout=60_000)
     assert opened.images.beside.reading.other_patient
     opened.images.close_beside()
