@@ -40,12 +40,12 @@ find_python() {
 install_python_packages() {
     extras="$1"
     stamp=".venv/.installed-${extras:-base}"
-    wanted="$(sha256sum pyproject.toml | cut -d' ' -f1)"
+    wanted="$(cat pyproject.toml installers/constraints.txt | sha256sum | cut -d" " -f1)"
     [ -x .venv/bin/python ] || "$(find_python)" -m venv .venv
     [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && return 0
     say "Installing Python packages (the first time takes some minutes) ..."
     # torch first and alone, so that nothing else chooses its version.
     .venv/bin/python -c 'import torch' 2>/dev/null || .venv/bin/pip install -q "torch==2.13.0"
-    .venv/bin/pip install -q -e ".${extras:+[$extras]}"
+    .venv/bin/pip install -q -c installers/constraints.txt -e ".${extras:+[$extras]}"
     echo "$wanted" > "$stamp"
 }
