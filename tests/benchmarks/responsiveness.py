@@ -278,13 +278,8 @@ def other_table(starts: list[dict[str, float]], cancelled: list[float]) -> str:
         f"| cancelling a draft ({len(cancelled)} moments), ms | median {median:.0f} · "
         f"longest {most:.0f} | {CANCEL_MS} |"
     )
-    own, child = (
-        resource.getrusage(who).ru_maxrss / 1024
-        for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
-    )
-    lines.append(
-        f"| peak memory, MiB | window and model {own:.0f} · largest helper process {child:.0f} | |"
-    )
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    lines.append(f"| peak memory of window and model, MiB | {peak:.0f} | |")
     return "\n".join(lines)
 
 
