@@ -24,6 +24,7 @@ class Task(StrEnum):
     QUESTION = "question"
     EMBED_VOLUME = "embed volume"
     EMBED_TEXT = "embed text"
+    EVIDENCE = "evidence"
 
 
 class Stage(StrEnum):
@@ -33,6 +34,7 @@ class Stage(StrEnum):
     PREPROCESS = "preparing volume"
     ENCODE = "encoding volume"
     WRITE = "writing"
+    EXPLAIN = "looking for evidence"
 
 
 class Region(StrEnum):
@@ -83,6 +85,10 @@ class Request:
     ``text`` is the question (QUESTION) or the query (EMBED_TEXT). With ``choices``
     the question is closed and the probability of each choice is computed.
     ``window`` None means: choose by body region. ``temperature`` 0 is greedy.
+
+    EVIDENCE asks where ``target``, a sentence or an answer, comes from: ``text`` and
+    ``choices`` are the question that it answers, ``""`` for a report, and ``context`` is
+    what stands before it in the draft.
     """
 
     ticket: int
@@ -93,7 +99,10 @@ class Request:
     window: HuWindow | None = None
     seed: int = 0
     temperature: float = 0.0
+    top_p: float = 0.9
     max_tokens: int = 384
+    context: str = ""
+    target: str = ""
 
 
 @dataclass(frozen=True)
@@ -150,12 +159,68 @@ class Choices:
 
 
 @dataclass(frozen=True, eq=False)
+class HeatMap:
+    """How much each cell of one encoder stage speaks for a sentence.
+
+    Attributes
+    ----------
+    values : ndarray of float32, shape (z, y, x)
+        In [0, 1], the largest is 1 unless all are 0; z to the head, y to the back, x to the
+        patient's left.
+    index_to_lps : ndarray of float64, shape (4, 4)
+        Maps the column ``(x, y, z, 1)`` of cell indices (cell centres) to LPS mm.
+    """
+
+    values: NDArray[np.float32]
+    index_to_lps: NDArray[np.float64]
+
+    @property
+    def cell_mm(self) -> tuple[float, float, float]:
+        """Size of a cell along (z, y, x), in mm: nothing finer is known."""
+        x, y, z = np.linalg.norm(self.index_to_lps[:3, :3], axis=0)
+        return float(z), float(y), float(x)
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """Where in the scan a sentence comes from, and whether it comes from there at all.
+
+    Attributes
+    ----------
+    maps : tuple of HeatMap
+        The finest stage first.
+    localised : bool
+        Whether the finest map stands out in one place; where not, it must not be shown as
+        if it did.
+    grounding : float
+        Log-likelihood of the sentence with the image less that without, in nats per token.
+    grounded : bool
+        Whether the image made the sentence clearly likelier; where not, it is said from habit.
+    note : str
+        The outcome as a sentence for the reader.
+    """
+
+    maps: tuple[HeatMap, ...]
+    localised: bool
+    grounding: float
+    grounded: bool
+    note: str
+
+
+@dataclass(frozen=True, eq=False)
 class Done:
     """The request is complete. ``embedding`` is unit length, float32."""
 
     provenance: Provenance
     text: str = ""
     embedding: NDArray[np.float32] | None = None
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the reader should know while the request goes on, such as a fallback."""
+
+    text: str
 
 
 @dataclass(frozen=True)
@@ -175,7 +240,7 @@ class Failed:
     details: str = ""
 
 
-Event = Progress | Token | Choices | Done | Stopped | Failed
+Event = Progress | Token | Choices | Evidence | Notice | Done | Stopped | Failed
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,9 @@ class PromptConfig:
     The published model keeps the embedding of the first ``<im_patch>``, lays the image
     tokens after it and goes on behind them, so the first token of the text is lost;
     its weights expect that (``drops_first_text_token``).
+
+    ``before_question`` and ``before_answer`` stand between the image and a question, and
+    between a prompt and what is written; the published model was trained with a space.
     """
 
     patch_token: int = 151_665
@@ -94,6 +97,8 @@ class PromptConfig:
     pad_token: int = 151_643
     drops_first_text_token: bool = True
     report: str = "Describe the findings of this scan."
+    before_question: str = ""
+    before_answer: str = ""
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,27 @@ def _encoder(table: dict[str, Any]) -> EncoderConfig:
 def _input(table: dict[str, Any]) -> InputConfig:
     windows = {Region(key): HuWindow(**value) for key, value in table["windows"].items()}
     return InputConfig(tuple(table["shape"]), windows, bool(table["antialias"]))
+
+
+def published_7b() -> ModelConfig:
+    """Describe the published Med3DVLM: DCFormer-small, ClinicalBERT, Qwen2.5-7B."""
+    encoder = ENCODERS["small"]
+    return ModelConfig(
+        name="Med3DVLM-Qwen-2.5-7B",
+        demonstration=False,
+        input=InputConfig(),
+        siglip=SiglipConfig(encoder, TextConfig(vocab_size=119_547)),
+        vlm=VlmConfig(
+            encoder,
+            ProjectorConfig(),
+            LanguageConfig(),
+            PromptConfig(
+                report="Can you provide a caption consists of findings for this medical image?",
+                before_question=" ",
+                before_answer=" ",
+            ),
+        ),
+    )
 
 
 def demo_config(vocab_size: int, name: str = "Tomoscribe demonstration model") -> ModelConfig:

@@ -34,7 +34,7 @@ from model_runtime.decode import (
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
 from model_runtime.preprocess import ModelInput, UnsuitableVolumeError
 from model_runtime.prompt import LETTERS, choice_answer, question_prompt
-from model_runtime.weights import LoadedModel, load_folder
+from model_runtime.weights import LoadedModel, WeightsError, load_folder
 
 _LOG = logging.getLogger(__name__)
 _TEXT_LENGTH = 160
@@ -119,7 +119,7 @@ class LocalEngine:
             yield from self._answer(run)
         except _StoppedError:
             yield api.Stopped()
-        except (UnsuitableVolumeError, _UnanswerableError) as error:
+        except (UnsuitableVolumeError, WeightsError, _UnanswerableError) as error:
             yield api.Failed(str(error))
         except NotANumberError as error:
             yield api.Failed(f"{error} Nothing of this answer should be used.")
@@ -162,7 +162,8 @@ class LocalEngine:
         if request.task is api.Task.REPORT:
             run.prompt = model.config.vlm.prompt.report
         else:
-            run.prompt = question_prompt(request.text, request.choices)
+            before = model.config.vlm.prompt.before_question
+            run.prompt = before + question_prompt(request.text, request.choices)
         prompt = _prompt_embeddings(model, run)
         prefix = yield from self._encodings.prefix(model, encoded, run.check)
         yield api.Progress(api.Stage.WRITE)
@@ -219,7 +220,7 @@ class LocalEngine:
         scores = []
         for place in range(len(choices)):
             run.check()
-            answer = choice_answer(choices, place)
+            answer = model.config.vlm.prompt.before_answer + choice_answer(choices, place)
             ids = model.tokenizer.encode(answer, add_special_tokens=False).ids
             scores.append(log_likelihood(model.vlm, forked(cache), last, ids))
             run.tokens += len(ids)
@@ -283,7 +284,7 @@ def _prompt_embeddings(model: LoadedModel, run: _Run) -> torch.Tensor:
 
 def _text_embedding(model: LoadedModel, text: str) -> NDArray[np.float32]:
     """Embed a text as a unit vector; what is beyond the text tower's length is left out."""
-    tokenizer = model.tokenizer
+    tokenizer = model.text_tokenizer
     length = min(_TEXT_LENGTH, model.config.siglip.text.max_position_embeddings)
     ids = [tokenizer.token_to_id("<cls>"), *tokenizer.encode(text).ids][:length]
     batch = torch.tensor([ids])

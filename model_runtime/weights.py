@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from model_runtime.config import ModelConfig
+from model_runtime.placement import Placement
 from model_runtime.siglip import Siglip
 from model_runtime.vlm import Vlm
 
@@ -35,14 +36,40 @@ class WeightsError(Exception):
 
 @dataclass(frozen=True, eq=False)
 class LoadedModel:
-    """Both networks, ready for inference, and what they are."""
+    """Both networks, ready for inference, and what they are.
+
+    Attributes
+    ----------
+    tokenizer, text_tokenizer : Tokenizer
+        The decoder's and the contrastive text tower's; they may be the same.
+    contrastive : Siglip or None
+        None where only the vision-language model is there: no search for similar cases.
+    """
 
     config: ModelConfig
     tokenizer: Tokenizer
-    siglip: Siglip
+    text_tokenizer: Tokenizer
     vlm: Vlm
+    contrastive: Siglip | None
     sha256: str
     card: str
+    placement: Placement = Placement()
+
+    @property
+    def siglip(self) -> Siglip:
+        """The contrastive model.
+
+        Raises
+        ------
+        WeightsError
+            Where there is none.
+        """
+        if self.contrastive is None:
+            raise WeightsError(
+                f"{self.config.name} comes without its contrastive model, so nothing can be "
+                "searched. Install that checkpoint as well."
+            )
+        return self.contrastive
 
 
 def save_folder(  # noqa: PLR0917
@@ -80,11 +107,13 @@ def load_folder(folder: Path) -> LoadedModel:
     siglip = _filled(lambda: Siglip(config.siglip), folder / "siglip.safetensors")
     vlm = _filled(lambda: Vlm(config.vlm), folder / "vlm.safetensors")
     card = folder / "card.md"
+    tokenizer = _tokenizer(folder / "tokenizer.json", config)
     return LoadedModel(
         config=config,
-        tokenizer=_tokenizer(folder / "tokenizer.json", config),
-        siglip=siglip,
+        tokenizer=tokenizer,
+        text_tokenizer=tokenizer,
         vlm=vlm,
+        contrastive=siglip,
         sha256=hashlib.sha256("".join(sums[name] for name in _FILES).encode()).hexdigest(),
         card=card.read_text(encoding="utf-8") if card.exists() else "",
     )
