@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -53,7 +53,7 @@ class LoadedModel:
     contrastive: Siglip | None
     sha256: str
     card: str
-    placement: Placement = Placement()
+    placement: Placement = field(default_factory=Placement)
 
     @property
     def siglip(self) -> Siglip:
