@@ -218,9 +218,14 @@ class Done:
 
 @dataclass(frozen=True)
 class Notice:
-    """Something the reader should know while the request goes on, such as a fallback."""
+    """Something the reader should know while the request goes on, such as a fallback.
+
+    ``restarts`` true: what was streamed for this request so far is void; all of it comes
+    once more from the beginning.
+    """
 
     text: str
+    restarts: bool = False
 
 
 @dataclass(frozen=True)
@@ -233,11 +238,12 @@ class Failed:
     """The request cannot be answered.
 
     ``message`` is a sentence for the reader: what is wrong and what to do.
-    ``details`` is for the fold under it.
+    ``details`` is for the fold under it. ``out_of_memory``: a smaller placement may do.
     """
 
     message: str
     details: str = ""
+    out_of_memory: bool = False
 
 
 Event = Progress | Token | Choices | Evidence | Notice | Done | Stopped | Failed

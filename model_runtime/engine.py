@@ -32,12 +32,16 @@ from model_runtime.decode import (
     tokens,
 )
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
+from model_runtime.errors import WeightsError, is_out_of_memory
 from model_runtime.preprocess import ModelInput, UnsuitableVolumeError
 from model_runtime.prompt import LETTERS, choice_answer, question_prompt
-from model_runtime.weights import LoadedModel, WeightsError, load_folder
+from model_runtime.weights import LoadedModel, load_folder
 
 _LOG = logging.getLogger(__name__)
 _TEXT_LENGTH = 160
+_NO_MEMORY = (
+    "There is not enough memory for the model. Close other studies or programs and try again."
+)
 # What torch, numpy and Python raise for want of memory or by a mistake of ours.
 _FAULTS = (
     ArithmeticError,
@@ -123,14 +127,11 @@ class LocalEngine:
             yield api.Failed(str(error))
         except NotANumberError as error:
             yield api.Failed(f"{error} Nothing of this answer should be used.")
-        except (MemoryError, torch.OutOfMemoryError) as error:
-            self._encodings.clear()
-            yield api.Failed(
-                "There is not enough memory for the model. Close other studies or programs and "
-                "try again.",
-                repr(error),
-            )
         except _FAULTS as error:
+            if is_out_of_memory(error):
+                self._encodings.clear()
+                yield api.Failed(_NO_MEMORY, repr(error), out_of_memory=True)
+                return
             _LOG.exception("a request of task %s failed", request.task)
             yield api.Failed("The model stopped with a fault of its own; try again.", repr(error))
 

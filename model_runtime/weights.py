@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 
 from model_runtime.config import ModelConfig
+from model_runtime.errors import WeightsError
 from model_runtime.placement import Placement
 from model_runtime.siglip import Siglip
 from model_runtime.vlm import Vlm
@@ -28,10 +29,6 @@ from model_runtime.vlm import Vlm
 _Network = TypeVar("_Network", bound=nn.Module)
 _FILES = ("config.json", "tokenizer.json", "siglip.safetensors", "vlm.safetensors")
 _PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
-
-
-class WeightsError(Exception):
-    """A model folder cannot be used; the message says which file, why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
