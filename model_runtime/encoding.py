@@ -17,6 +17,7 @@ from torch import Tensor
 from model_runtime import api
 from model_runtime.dcformer import DCFormer
 from model_runtime.decode import KeyValues, NotANumberError, prefix_cache
+from model_runtime.fast_encoder import FastEncoder, as_tokens, encoder_dtype
 from model_runtime.preprocess import ModelInput, preparing
 from model_runtime.weights import LoadedModel
 
@@ -42,6 +43,8 @@ class Encoded:
     """What is kept of a volume; the later parts come when first asked for."""
 
     input: ModelInput
+    states: tuple[Tensor, Tensor] | None = None
+    """The vision-language encoder's last two hidden states, float32."""
     prefix: KeyValues | None = None
     embedding: NDArray[np.float32] | None = None
 
@@ -52,6 +55,7 @@ class Encodings:
     def __init__(self) -> None:
         self.counters = Counters()
         self._kept: OrderedDict[tuple[str, api.HuWindow | None], Encoded] = OrderedDict()
+        self._encoders: dict[DCFormer, FastEncoder] = {}
 
     def clear(self) -> None:
         """Forget every volume."""
@@ -78,9 +82,8 @@ class Encodings:
         """Encode the volume and run its tokens through the decoder; returns the cache."""
         if encoded.prefix is None:
             vlm = model.vlm
-            states = yield from _states(vlm.encoder, encoded.input, check)
-            self.counters.encoded += 1
-            image = vlm.projector(states[-2], states[-1])
+            low, high = yield from self.states(model, encoded, check)
+            image = vlm.projector(low, high)
             prompt = vlm.config.prompt
             if prompt.drops_first_text_token:
                 image = torch.cat((vlm.embed(torch.tensor([[prompt.patch_token]])), image), dim=1)
@@ -89,15 +92,33 @@ class Encodings:
             yield api.Progress(api.Stage.ENCODE, 1.0)
         return encoded.prefix
 
+    def states(
+        self, model: LoadedModel, encoded: Encoded, check: Check
+    ) -> Generator[api.Event, None, tuple[Tensor, Tensor]]:
+        """Encode the volume for the language model; returns its last two hidden states."""
+        if encoded.states is None:
+            encoder = self._fast(model.vlm.encoder, model)
+            *_, low, high = yield from _maps(encoder, encoded.input, check)
+            encoded.states = as_tokens(low), as_tokens(high)
+            self.counters.encoded += 1
+        return encoded.states
+
     def embedding(
         self, model: LoadedModel, encoded: Encoded, check: Check
     ) -> Generator[api.Event, None, NDArray[np.float32]]:
         """Embed the volume with the contrastive model; returns a unit vector."""
         if encoded.embedding is None:
-            states = yield from _states(model.siglip.vision_encoder, encoded.input, check)
-            encoded.embedding = unit_vector(model.siglip.project_volume(states[-1]))
+            encoder = self._fast(model.siglip.vision_encoder, model)
+            maps = yield from _maps(encoder, encoded.input, check)
+            encoded.embedding = unit_vector(model.siglip.project_volume(as_tokens(maps[-1])))
             self.counters.embedded += 1
         return encoded.embedding.copy()
+
+    def _fast(self, plain: DCFormer, model: LoadedModel) -> FastEncoder:
+        """Look up or make the inference form of one of the model's encoders."""
+        if plain not in self._encoders:
+            self._encoders[plain] = FastEncoder(plain, encoder_dtype(model.placement))
+        return self._encoders[plain]
 
 
 def unit_vector(rows: Tensor) -> NDArray[np.float32]:
@@ -128,22 +149,22 @@ def _prepared(
         yield api.Progress(api.Stage.PREPROCESS, share)
 
 
-def _states(
-    encoder: DCFormer, ready: ModelInput, check: Check
+def _maps(
+    encoder: FastEncoder, ready: ModelInput, check: Check
 ) -> Generator[api.Event, None, list[Tensor]]:
-    """Run the encoder stage by stage; returns its hidden states."""
-    volume = torch.from_numpy(ready.grey)[None, None]
-    states: list[Tensor] = []
+    """Run the encoder stage by stage; returns its maps."""
+    volume = torch.from_numpy(ready.grey)[None, None].to(encoder.device)
+    maps: list[Tensor] = []
     yield api.Progress(api.Stage.ENCODE, 0.0)
-    for state in _checked(encoder.iterate(volume), check):
-        states.append(state)
+    for stage in _checked(encoder.maps(volume), check):
+        maps.append(stage)
         # The decoder's run over the image is the last sixth.
-        yield api.Progress(api.Stage.ENCODE, len(states) / (_STAGES + 1))
-    return states
+        yield api.Progress(api.Stage.ENCODE, len(maps) / (_STAGES + 1))
+    return maps
 
 
 def _checked(stages: Iterator[Tensor], check: Check) -> Iterator[Tensor]:
     check()
-    for state in stages:
-        yield state
+    for stage in stages:
+        yield stage
         check()

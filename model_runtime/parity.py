@@ -34,6 +34,7 @@ from model_runtime.config import (
 )
 from model_runtime.dcformer import DCFormer
 from model_runtime.decode import Sampling, prefix_cache, tokens
+from model_runtime.fast_encoder import FastEncoder
 from model_runtime.siglip import Siglip, sigmoid_loss
 from model_runtime.vlm import Vlm
 
@@ -123,10 +124,11 @@ def check_encoder(golden: Golden) -> Iterator[Difference]:
     if "params" in golden:
         count = sum(parameter.numel() for parameter in network.parameters())
         yield "parameters", abs(count - golden["params"])
-    for stage, (state, probe) in enumerate(
-        zip(network.iterate(_volume(golden)), golden["hidden"], strict=True)
-    ):
-        yield f"hidden state {stage}", _probe(state, probe)
+    volume = _volume(golden)
+    for form, encoder in (("", network), (", fast form", FastEncoder(network))):
+        states = zip(encoder.iterate(volume), golden["hidden"], strict=True)
+        for stage, (state, probe) in enumerate(states):
+            yield f"hidden state {stage}{form}", _probe(state, probe)
 
 
 def check_siglip(golden: Golden) -> Iterator[Difference]:
