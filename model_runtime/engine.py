@@ -33,6 +33,7 @@ from model_runtime.decode import (
 )
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
 from model_runtime.errors import WeightsError, is_out_of_memory
+from model_runtime.placement import Placement
 from model_runtime.preprocess import ModelInput, UnsuitableVolumeError
 from model_runtime.prompt import LETTERS, choice_answer, question_prompt
 from model_runtime.weights import LoadedModel, load_folder
@@ -89,7 +90,9 @@ class LocalEngine:
         Where the folder cannot be used.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, placement: Placement | None = None) -> None:
+        if placement not in (None, Placement()):
+            raise WeightsError(f"{placement} is not there yet.")
         # One core is left to the window.
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
         self._model: LoadedModel | None = load_folder(folder)
