@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model_runtime.errors import WeightsError
 from model_runtime.checkpoints.files import INDEX, WEIGHTS, inside, is_shard, refuse_pickles
+from model_runtime.errors import WeightsError
 
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 """Number formats that are read, and the bytes of one number."""
