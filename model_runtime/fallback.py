@@ -18,6 +18,8 @@ _BITS = {
     Precision.INT4: 4,
 }
 _DOWN = tuple(_BITS)
+_NOT_LOADED = "The model could not be loaded."
+_FAULTS = (WeightsError, RuntimeError, OSError, MemoryError)
 
 
 def ladder(device: str, precision: Precision) -> tuple[Placement, ...]:
@@ -87,8 +89,9 @@ class FallbackEngine:
                 yield api.Progress(api.Stage.LOAD)
                 try:
                     self._engine = self._loaded()
-                except WeightsError as error:
-                    yield api.Failed(str(error))
+                except _FAULTS as error:
+                    known = isinstance(error, WeightsError)
+                    yield api.Failed(str(error) if known else _NOT_LOADED, repr(error))
                     return
             pending, self._pending = self._pending, []
             yield from pending
@@ -112,7 +115,7 @@ class FallbackEngine:
         while True:
             try:
                 return self._load(self.placement)
-            except (WeightsError, RuntimeError, OSError, MemoryError) as error:
+            except _FAULTS as error:
                 if not is_out_of_memory(error):
                     raise
                 if self._is_lowest:

@@ -94,7 +94,7 @@ class Workstation(QObject):
         self.opening = Opening(
             self.reading, self.pool, self.series_panel, self.window.strip, self.notifications
         )
-        self.pump = Pump(engine or (lambda: load_engine(settings.model_folder)))
+        self.pump = Pump(engine or (lambda: load_engine(settings)))
         panels = Panels(
             self.report, self.ask, self.similar, self.window.strip, self.notifications
         )

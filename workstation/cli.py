@@ -28,7 +28,7 @@ from workstation.core.volume import Volume
 from workstation.headless import run_headless
 from workstation.io.export import ExportDocument, export, formats
 from workstation.io.pool import WorkerPool
-from workstation.model_port import Answer, load_engine
+from workstation.model_port import Answer, Continued, load_engine
 from workstation.prior_cases import PriorCases
 from workstation.selftest import run_selftest
 from workstation.settings import Settings, load_settings
@@ -58,7 +58,7 @@ class _Terminal:
 
     def engine(self) -> api.Engine:
         """Load the model; its notice goes to stderr."""
-        engine = load_engine(self.settings.model_folder)
+        engine = load_engine(self.settings)
         print(f"● {engine.info.notice}", file=sys.stderr)
         return engine
 
@@ -79,9 +79,12 @@ def _open(given: argparse.Namespace) -> int:
 def _draft(given: argparse.Namespace, terminal: _Terminal) -> None:
     volume = terminal.open_volume(given.input)
 
+    written = Continued()
+
     def told(event: api.Event) -> None:
-        if isinstance(event, api.Token):
-            print(event.text, end="", flush=True)
+        if isinstance(event, api.Notice):
+            print(event.text, file=sys.stderr)
+        print(written.grown(event), end="", flush=True)
 
     window = api.HuWindow(*given.window) if given.window else None
     _, answer = batch.draft_report(terminal.engine(), volume, terminal.cancelled, window, told)

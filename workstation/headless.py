@@ -39,7 +39,7 @@ def run_headless(
         Where the model cannot be loaded or refuses the scan.
     """
     yield from _write_views(volume, out / "views")
-    engine = load_engine(settings.model_folder)
+    engine = load_engine(settings)
     report, _ = batch.draft_report(engine, volume, cancelled)
     yield from _write_report(report, volume, out)
     answers = [_answered(engine, volume, question, cancelled) for question in _questions()]

@@ -1,22 +1,24 @@
 """Where workstation and model meet: volumes in the model's terms, and its engine.
 
 Nothing here imports torch before :func:`load_engine` is called, which happens in the
-thread that runs the model.
+thread that runs the model; with the process host nothing does.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Event as Cancelled
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime import api
+from model_runtime.errors import WeightsError
+from model_runtime.hosting import Hosting, open_engine
 from workstation.core.errors import CancelledError, ModelError
 from workstation.core.volume import Volume
+from workstation.settings import Settings
 
 
 def volume_input(volume: Volume) -> api.VolumeInput:
@@ -44,21 +46,49 @@ def volume_input(volume: Volume) -> api.VolumeInput:
     )
 
 
-def load_engine(folder: Path) -> api.Engine:
-    """Load the model of a folder; imports torch.
+def load_engine(settings: Settings) -> api.Engine:
+    """Load the model of the settings; hosted in this thread, it imports torch.
 
     Raises
     ------
     ModelError
         With a sentence for the reader, where the folder holds no usable model.
     """
-    from model_runtime.engine import LocalEngine
-    from model_runtime.weights import WeightsError
-
+    precision = settings.model_precision
+    hosting = Hosting(
+        settings.model_host,
+        settings.model_device,
+        None if precision == "auto" else precision,
+        60 * settings.idle_unload_minutes,
+    )
     try:
-        return LocalEngine(folder)
+        return open_engine(settings.model_folder, hosting)
     except WeightsError as error:
         raise ModelError(str(error)) from error
+
+
+class Continued:
+    """Text that only grows, from a stream that may begin anew.
+
+    What comes a second time is passed over for as long as it is what came before.
+    """
+
+    def __init__(self) -> None:
+        self._shown = self._heard = ""
+
+    def grown(self, event: api.Event) -> str:
+        """Text to be shown after what has been shown."""
+        if isinstance(event, api.Notice) and event.restarts:
+            self._heard = ""
+        if not isinstance(event, api.Token):
+            return ""
+        self._heard += event.text
+        if self._shown.startswith(self._heard):
+            return ""
+        goes_on = self._heard.startswith(self._shown)
+        new = self._heard[len(self._shown) :] if goes_on else f"\n\n{self._heard}"
+        self._shown = self._heard
+        return new
 
 
 @dataclass
@@ -96,6 +126,8 @@ def run_request(
                 answer.logprobs.append(logprob)
             case api.Choices(probabilities=probabilities):
                 answer.choices = probabilities
+            case api.Notice(restarts=True):
+                answer = Answer()
             case api.Done(provenance=provenance, text=text, embedding=embedding):
                 answer.text, answer.provenance, answer.embedding = text, provenance, embedding
             case api.Failed(message=message, details=details):

@@ -43,7 +43,7 @@ class _Checks:
         _demand(all(np.ptp(p) > 50 for p in pictures.values()), "a view is empty")
 
     def load_the_model(self) -> None:
-        self.engine = load_engine(self.settings.model_folder)
+        self.engine = load_engine(self.settings)
 
     def draft_a_report(self) -> None:
         report, answer = batch.draft_report(self._loaded(), self._opened(), Event())

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from platformdirs import user_config_path, user_data_path
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from model_runtime.placement import Precision
 
 RESOURCES = Path(__file__).resolve().parents[1] / "resources"
 _APPLICATION = "tomoscribe"
@@ -33,6 +35,18 @@ class Settings(BaseSettings):
     )
     model_folder: Path = Field(RESOURCES / "models" / "demo", description="The model to load.")
     prior_cases: Path = Field(RESOURCES / "priors", description="The index of similar cases.")
+    model_host: Literal["thread", "process"] = Field(
+        "thread", description="Run the model in the program, or in a process of its own."
+    )
+    model_device: str = Field(
+        "auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$", description="auto, cpu, cuda or cuda:1."
+    )
+    model_precision: Precision | Literal["auto"] = Field(
+        "auto", description="How the language model's weights are stored."
+    )
+    idle_unload_minutes: float = Field(
+        0.0, ge=0.0, le=525600.0, description="Unload the model when it is not used; 0 is never."
+    )
     study: Path = Field(RESOURCES / "studies" / "synthetic_chest", description="Opened if none is.")
     decode_workers: int = Field(2, ge=1, le=64, description="Processes that decode images.")
     author: str = Field("", description="Who writes the reports.")
