@@ -84,7 +84,9 @@ class Request:
     ``ticket`` comes back with the result, so that a late one is recognised.
     ``text`` is the question (QUESTION) or the query (EMBED_TEXT). With ``choices``
     the question is closed and the probability of each choice is computed.
-    ``window`` None means: choose by body region. ``temperature`` 0 is greedy.
+    ``window`` None means: choose by body region. ``temperature`` 0 is greedy; above, a token
+    is drawn from the likeliest that hold ``top_p``. With ``letter_rule`` the answer to a closed
+    question is written too, and read as the published evaluation does.
 
     EVIDENCE asks where ``target``, a sentence or an answer, comes from: ``text`` and
     ``choices`` are the question that it answers, ``""`` for a report, and ``context`` is
@@ -101,6 +103,7 @@ class Request:
     temperature: float = 0.0
     top_p: float = 0.9
     max_tokens: int = 384
+    letter_rule: bool = False
     context: str = ""
     target: str = ""
 
@@ -153,9 +156,16 @@ class Token:
 
 @dataclass(frozen=True)
 class Choices:
-    """Probability of each choice of a closed question, in the order asked."""
+    """Probability of each choice of a closed question, in the order asked.
+
+    ``written`` and ``letters`` are there where the letter rule was asked for: the answer as
+    the model writes it, and the places of the choices whose letter occurs in it with a full
+    stop, which the published evaluation counts as chosen. There may be none or several.
+    """
 
     probabilities: tuple[tuple[str, float], ...]
+    written: str = ""
+    letters: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

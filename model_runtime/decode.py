@@ -41,9 +41,24 @@ def forked(cache: KeyValues) -> KeyValues:
 
 
 def advance(vlm: Vlm, cache: KeyValues, embeddings: Tensor) -> Tensor:
-    """Extend a cache in place; returns the logits B × length × vocabulary."""
+    """Extend a cache in place; returns float32 logits B × length × vocabulary.
+
+    Raises
+    ------
+    NotANumberError
+        Where the logits are not finite.
+    """
+    return _logits(vlm, _states(vlm, cache, embeddings))
+
+
+def _states(vlm: Vlm, cache: KeyValues, embeddings: Tensor) -> Tensor:
     state = vlm.model(inputs_embeds=embeddings, past_key_values=cache, use_cache=True)
-    logits: Tensor = vlm.lm_head(state.last_hidden_state)
+    hidden: Tensor = state.last_hidden_state
+    return hidden
+
+
+def _logits(vlm: Vlm, states: Tensor) -> Tensor:
+    logits: Tensor = vlm.lm_head(states.to(vlm.lm_head.weight.dtype)).float()
     if not torch.isfinite(logits).all():
         raise NotANumberError("The model computed values that are not numbers.")
     return logits
@@ -69,12 +84,14 @@ def tokens(
     generator = torch.Generator().manual_seed(sampling.seed)
     embeddings = prompt
     for _ in range(limit):
-        logprobs = torch.log_softmax(advance(vlm, cache, embeddings)[0, -1], dim=-1)
+        # The head is as large as several layers; only the last position needs it.
+        last = _logits(vlm, _states(vlm, cache, embeddings)[:, -1:])[0, 0]
+        logprobs = torch.log_softmax(last.cpu(), dim=-1)
         token = _chosen(logprobs, sampling, generator)
         if token == vlm.config.prompt.eos_token:
             return
         yield token, float(logprobs[token])
-        embeddings = vlm.embed(torch.tensor([[token]]))
+        embeddings = vlm.embed_ids([token])
 
 
 def _chosen(logprobs: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
@@ -100,7 +117,7 @@ def log_likelihood(vlm: Vlm, cache: KeyValues, last: Tensor, ids: list[int]) -> 
     """
     total = float(torch.log_softmax(last, dim=-1)[ids[0]])
     if len(ids) > 1:
-        logits = advance(vlm, cache, vlm.embed(torch.tensor([ids[:-1]])))[0]
+        logits = advance(vlm, cache, vlm.embed_ids(ids[:-1]))[0]
         rows = torch.log_softmax(logits, dim=-1)
         total += float(rows[torch.arange(len(ids) - 1), torch.tensor(ids[1:])].sum())
     return total

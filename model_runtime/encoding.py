@@ -83,11 +83,7 @@ class Encodings:
         if encoded.prefix is None:
             vlm = model.vlm
             low, high = yield from self.states(model, encoded, check)
-            image = vlm.projector(low, high)
-            prompt = vlm.config.prompt
-            if prompt.drops_first_text_token:
-                image = torch.cat((vlm.embed(torch.tensor([[prompt.patch_token]])), image), dim=1)
-            encoded.prefix = prefix_cache(vlm, image)
+            encoded.prefix = prefix_cache(vlm, vlm.project(low, high))
             self.counters.prefilled += 1
             yield api.Progress(api.Stage.ENCODE, 1.0)
         return encoded.prefix
@@ -131,7 +127,7 @@ def unit_vector(rows: Tensor) -> NDArray[np.float32]:
     """
     if not torch.isfinite(rows).all():
         raise NotANumberError("The model computed values that are not numbers.")
-    vector: NDArray[np.float32] = rows[0].numpy().copy()
+    vector: NDArray[np.float32] = rows[0].float().cpu().numpy().copy()
     return vector
 
 

@@ -11,7 +11,7 @@ import logging
 import os
 import time
 from collections.abc import Generator, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Event as Cancelled
@@ -21,21 +21,22 @@ import torch
 from numpy.typing import NDArray
 
 from model_runtime import api
-from model_runtime.decode import (
-    KeyValues,
-    NotANumberError,
-    Sampling,
-    advance,
-    forked,
-    is_looping,
-    log_likelihood,
-    tokens,
+from model_runtime.answering import (
+    Run,
+    Said,
+    StoppedError,
+    UnanswerableError,
+    check_words,
+    choose,
+    prompt_embeddings,
+    prompt_of,
+    write,
 )
+from model_runtime.decode import NotANumberError, forked
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
 from model_runtime.errors import WeightsError, is_out_of_memory
 from model_runtime.placement import Placement
-from model_runtime.preprocess import ModelInput, UnsuitableVolumeError
-from model_runtime.prompt import LETTERS, choice_answer, question_prompt
+from model_runtime.preprocess import UnsuitableVolumeError
 from model_runtime.weights import LoadedModel, load_folder
 
 _LOG = logging.getLogger(__name__)
@@ -54,31 +55,6 @@ _FAULTS = (
     TypeError,
     ValueError,
 )
-
-
-class _StoppedError(Exception):
-    """The request was cancelled."""
-
-
-class _UnanswerableError(ValueError):
-    """The request is not one that can be answered; the message says why."""
-
-
-@dataclass(eq=False)
-class _Run:
-    """One request on its way."""
-
-    request: api.Request
-    cancelled: Cancelled
-    began: float = field(default_factory=time.monotonic)
-    input: ModelInput | None = None
-    prompt: str = ""
-    tokens: int = 0
-    notes: list[str] = field(default_factory=list)
-
-    def check(self) -> None:
-        if self.cancelled.is_set():
-            raise _StoppedError
 
 
 class LocalEngine:
@@ -121,12 +97,12 @@ class LocalEngine:
 
     def stream(self, request: api.Request, cancelled: Cancelled) -> Iterator[api.Event]:
         """Answer a request; see :class:`model_runtime.api.Engine`."""
-        run = _Run(request, cancelled)
+        run = Run(request, cancelled)
         try:
             yield from self._answer(run)
-        except _StoppedError:
+        except StoppedError:
             yield api.Stopped()
-        except (UnsuitableVolumeError, WeightsError, _UnanswerableError) as error:
+        except (UnsuitableVolumeError, WeightsError, UnanswerableError) as error:
             yield api.Failed(str(error))
         except NotANumberError as error:
             yield api.Failed(f"{error} Nothing of this answer should be used.")
@@ -140,16 +116,16 @@ class LocalEngine:
 
     # Wrapping the generator, not its caller, keeps the mode from leaking out between events.
     @torch.inference_mode()
-    def _answer(self, run: _Run) -> Generator[api.Event, None, None]:
+    def _answer(self, run: Run) -> Generator[api.Event, None, None]:
         run.check()
         model, request = self._loaded(), run.request
-        _check_words(request)
+        check_words(request)
         if request.task is api.Task.EMBED_TEXT:
             vector = _text_embedding(model, request.text)
             yield api.Done(self._receipt(run), embedding=vector)
             return
         if request.volume is None:
-            raise _UnanswerableError("No scan is open. Open one first.")
+            raise UnanswerableError("No scan is open. Open one first.")
         encoded = yield from self._encodings.prepared(
             model, request.volume, request.window, run.check
         )
@@ -160,79 +136,23 @@ class LocalEngine:
         else:
             yield from self._tell(model, run, encoded)
 
-    def _tell(self, model: LoadedModel, run: _Run, encoded: Encoded) -> Iterator[api.Event]:
+    def _tell(self, model: LoadedModel, run: Run, encoded: Encoded) -> Iterator[api.Event]:
         """Answer in words."""
         request = run.request
-        if request.task is api.Task.REPORT:
-            run.prompt = model.config.vlm.prompt.report
-        else:
-            before = model.config.vlm.prompt.before_question
-            run.prompt = before + question_prompt(request.text, request.choices)
-        prompt = _prompt_embeddings(model, run)
+        run.prompt = prompt_of(model, request)
+        prompt = prompt_embeddings(model, run)
         prefix = yield from self._encodings.prefix(model, encoded, run.check)
         yield api.Progress(api.Stage.WRITE)
-        if request.task is api.Task.QUESTION and request.choices:
-            yield from self._choose(model, run, forked(prefix), prompt)
-        else:
-            yield from self._write(model, run, forked(prefix), prompt)
+        closed = request.task is api.Task.QUESTION and request.choices
+        for event in (choose if closed else write)(model, run, forked(prefix), prompt):
+            yield api.Done(self._receipt(run), event.text) if isinstance(event, Said) else event
 
     def _loaded(self) -> LoadedModel:
         if self._model is None:
-            raise _UnanswerableError("The model has been unloaded.")
+            raise UnanswerableError("The model has been unloaded.")
         return self._model
 
-    def _write(
-        self, model: LoadedModel, run: _Run, cache: KeyValues, prompt: torch.Tensor
-    ) -> Iterator[api.Event]:
-        """Write token by token."""
-        request = run.request
-        sampling = Sampling(request.temperature, seed=request.seed)
-        ids: list[int] = []
-        written = ""
-        began = time.monotonic()
-        run.check()
-        for token, logprob in tokens(model.vlm, cache, prompt, sampling, request.max_tokens):
-            run.check()
-            ids.append(token)
-            text = model.tokenizer.decode(ids)
-            # A letter may be spread over several tokens; it is told when it is whole.
-            if not text.endswith("\ufffd"):
-                pace = len(ids) / max(time.monotonic() - began, 1e-6)
-                yield api.Token(text[len(written) :], logprob, pace)
-                written = text
-            if is_looping(ids):
-                run.notes.append("stopped: the model repeated itself")
-                break
-        else:
-            if len(ids) >= request.max_tokens:
-                run.notes.append(f"stopped at the limit of {request.max_tokens} tokens")
-        run.tokens = len(ids)
-        if not written.strip():
-            raise _UnanswerableError("The model wrote nothing for this scan.")
-        yield api.Done(self._receipt(run), written.strip())
-
-    def _choose(
-        self, model: LoadedModel, run: _Run, cache: KeyValues, prompt: torch.Tensor
-    ) -> Iterator[api.Event]:
-        """Compare the likelihood of every choice, written as in training.
-
-        No likelihood is divided by its length: the letter that comes first decides, and
-        each answer stands word for word in the prompt.
-        """
-        choices = run.request.choices
-        last = advance(model.vlm, cache, prompt)[0, -1]
-        scores = []
-        for place in range(len(choices)):
-            run.check()
-            answer = model.config.vlm.prompt.before_answer + choice_answer(choices, place)
-            ids = model.tokenizer.encode(answer, add_special_tokens=False).ids
-            scores.append(log_likelihood(model.vlm, forked(cache), last, ids))
-            run.tokens += len(ids)
-        shares = torch.softmax(torch.tensor(scores), dim=0).tolist()
-        yield api.Choices(tuple(zip(choices, shares, strict=True)))
-        yield api.Done(self._receipt(run), choices[int(np.argmax(scores))])
-
-    def _receipt(self, run: _Run) -> api.Provenance:
+    def _receipt(self, run: Run) -> api.Provenance:
         request, used = run.request, run.input
         receipt = api.Provenance(
             model=self.info.name,
@@ -260,30 +180,6 @@ class LocalEngine:
             slice_count=request.volume.voxels.shape[0],
             notes=(*used.notes, *run.notes),
         )
-
-
-def _check_words(request: api.Request) -> None:
-    """Refuse a request whose words cannot be answered."""
-    if request.task is api.Task.EMBED_TEXT and not request.text.strip():
-        raise _UnanswerableError("Type what to search for.")
-    if request.task is not api.Task.QUESTION:
-        return
-    if not request.text.strip():
-        raise _UnanswerableError("Type a question first.")
-    if request.choices and not 2 <= len(request.choices) <= len(LETTERS):
-        raise _UnanswerableError(f"A closed question needs two to {len(LETTERS)} choices.")
-
-
-def _prompt_embeddings(model: LoadedModel, run: _Run) -> torch.Tensor:
-    """Embeddings (1, length, hidden) of the prompt behind the image."""
-    config = model.config.vlm
-    ids = model.tokenizer.encode(run.prompt, add_special_tokens=False).ids
-    room = config.language.max_positions - config.projector.image_tokens - run.request.max_tokens
-    if len(ids) >= room:
-        raise _UnanswerableError("The question is too long for the model. Ask a shorter one.")
-    if config.prompt.drops_first_text_token:
-        ids = ids[1:]
-    return model.vlm.embed(torch.tensor([ids]))
 
 
 def _text_embedding(model: LoadedModel, text: str) -> NDArray[np.float32]:

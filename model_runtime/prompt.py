@@ -21,3 +21,12 @@ def question_prompt(question: str, choices: Sequence[str] = ()) -> str:
 def choice_answer(choices: Sequence[str], place: int) -> str:
     """Write the answer to a closed question as trained: ``C. answer``."""
     return f"{LETTERS[place]}. {choices[place]}"
+
+
+def lettered(written: str, count: int) -> tuple[int, ...]:
+    """Find the choices whose letter occurs with a full stop: the published evaluation's rule.
+
+    It counts an answer as right where the right letter is among them, so a text that names
+    every letter is always right.
+    """
+    return tuple(place for place in range(count) if f"{LETTERS[place]}." in written)

@@ -60,6 +60,24 @@ class Vlm(nn.Module):
         embedded: Tensor = self.model.embed_tokens(ids)  # type: ignore[operator]
         return embedded
 
+    def embed_ids(self, ids: list[int]) -> Tensor:
+        """Token embeddings (1, length, hidden) of one row of ids, where the decoder lies."""
+        weight: Tensor = self.model.embed_tokens.weight  # type: ignore[union-attr,assignment]
+        return self.embed(torch.tensor([ids], device=weight.device))
+
+    def project(self, low: Tensor, high: Tensor) -> Tensor:
+        """Turn the encoder's last two hidden states into image tokens in the decoder's precision.
+
+        With the published quirk the embedding of ``<im_patch>`` stands before them, as in
+        :meth:`prompt_embeddings`.
+        """
+        weight = next(self.projector.parameters())
+        image: Tensor = self.projector(low.to(weight), high.to(weight))
+        first = self.embed_ids([self.config.prompt.patch_token])
+        if not self.config.prompt.drops_first_text_token:
+            return image.to(first)
+        return torch.cat((first.expand(len(image), -1, -1), image.to(first)), dim=1)
+
     def prompt_embeddings(self, image: Tensor, ids: Tensor) -> Tensor:
         """Lay out image and text for the decoder.
 
