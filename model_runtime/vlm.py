@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -22,6 +24,21 @@ class _VisionTower(nn.Module):
         self.vision_tower = encoder
 
 
+class _Head(nn.Linear):
+    """The decoder's head. Its states may be narrower than its matrix; its logits never are."""
+
+    def forward(self, states: Tensor) -> Tensor:
+        return super().forward(states.to(self.weight.dtype)).float()
+
+
+def _in_own_type(decoder: nn.Module, args: Any, kwargs: Any) -> tuple[Any, Any]:  # noqa: ANN401
+    """Hand the decoder embeddings of its own type, whatever the projector computes in."""
+    embeddings = kwargs.get("inputs_embeds")
+    if embeddings is not None:
+        kwargs["inputs_embeds"] = embeddings.to(decoder.embed_tokens.weight.dtype)  # type: ignore[union-attr]
+    return args, kwargs
+
+
 class Vlm(nn.Module):
     """A volume and a text in, the logits of the next tokens out."""
 
@@ -33,9 +50,8 @@ class Vlm(nn.Module):
         self.model.mm_projector = DualStreamProjector(
             config.projector, config.language.hidden_size
         )
-        self.lm_head = nn.Linear(
-            config.language.hidden_size, config.language.vocab_size, bias=False
-        )
+        self.model.register_forward_pre_hook(_in_own_type, with_kwargs=True)
+        self.lm_head = _Head(config.language.hidden_size, config.language.vocab_size, bias=False)
 
     @property
     def encoder(self) -> DCFormer:
