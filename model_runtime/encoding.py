@@ -47,6 +47,8 @@ class Encoded:
     """The vision-language encoder's last two hidden states, float32."""
     prefix: KeyValues | None = None
     embedding: NDArray[np.float32] | None = None
+    contrastive: Tensor | None = None
+    """The contrastive encoder's last hidden state but one, float32."""
 
 
 class Encodings:
@@ -105,8 +107,9 @@ class Encodings:
         """Embed the volume with the contrastive model; returns a unit vector."""
         if encoded.embedding is None:
             encoder = self._fast(model.siglip.vision_encoder, model)
-            maps = yield from _maps(encoder, encoded.input, check)
-            encoded.embedding = unit_vector(model.siglip.project_volume(as_tokens(maps[-1])))
+            *_, low, high = yield from _maps(encoder, encoded.input, check)
+            encoded.contrastive = as_tokens(low)
+            encoded.embedding = unit_vector(model.siglip.project_volume(as_tokens(high)))
             self.counters.embedded += 1
         return encoded.embedding.copy()
 

@@ -35,6 +35,8 @@ from model_runtime.answering import (
 from model_runtime.decode import NotANumberError, forked
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
 from model_runtime.errors import WeightsError, is_out_of_memory
+from model_runtime.evidence import Similarity, explain
+from model_runtime.evidence_words import told_tokens, words_of
 from model_runtime.placement import Placement
 from model_runtime.preprocess import UnsuitableVolumeError
 from model_runtime.weights import LoadedModel, load_folder
@@ -120,6 +122,8 @@ class LocalEngine:
         run.check()
         model, request = self._loaded(), run.request
         check_words(request)
+        if request.task is api.Task.EVIDENCE:
+            told_tokens(model, words_of(model, request))
         if request.task is api.Task.EMBED_TEXT:
             vector = _text_embedding(model, request.text)
             yield api.Done(self._receipt(run), embedding=vector)
@@ -133,6 +137,8 @@ class LocalEngine:
         if request.task is api.Task.EMBED_VOLUME:
             vector = yield from self._encodings.embedding(model, encoded, run.check)
             yield api.Done(self._receipt(run), embedding=vector)
+        elif request.task is api.Task.EVIDENCE:
+            yield from self._explain(model, run, encoded)
         else:
             yield from self._tell(model, run, encoded)
 
@@ -146,6 +152,21 @@ class LocalEngine:
         closed = request.task is api.Task.QUESTION and request.choices
         for event in (choose if closed else write)(model, run, forked(prefix), prompt):
             yield api.Done(self._receipt(run), event.text) if isinstance(event, Said) else event
+
+    def _explain(self, model: LoadedModel, run: Run, encoded: Encoded) -> Iterator[api.Event]:
+        """Look for the evidence of what was said."""
+        words = words_of(model, run.request)
+        run.prompt = words.prompt
+        states = yield from self._encodings.states(model, encoded, run.check)
+        similarity = None
+        if model.contrastive is not None:
+            yield from self._encodings.embedding(model, encoded, run.check)
+            assert encoded.contrastive is not None
+            vector = _text_embedding(model, words.claim)
+            similarity = Similarity(encoded.contrastive, vector)
+        yield api.Progress(api.Stage.EXPLAIN)
+        yield explain(model, states, encoded.input, words, similarity, run.check)
+        yield api.Done(self._receipt(run), words.target)
 
     def _loaded(self) -> LoadedModel:
         if self._model is None:

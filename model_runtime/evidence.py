@@ -87,7 +87,7 @@ def explain(  # noqa: PLR0917
 
     Raises
     ------
-    UnexplainableError
+    UnanswerableError
         For an empty sentence, and words that are too long.
     NotANumberError
         Where the model's numbers broke down.

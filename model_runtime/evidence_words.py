@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from model_runtime import api
+from model_runtime.answering import UnanswerableError, prompt_of
+from model_runtime.prompt import choice_answer
 from model_runtime.weights import LoadedModel
 
 MOST_CHARACTERS = 2000
@@ -20,17 +23,36 @@ Told: TypeAlias = tuple[list[int], int]
 """Tokens behind the image, and how many at the end belong to the target."""
 
 
-class UnexplainableError(ValueError):
-    """There is nothing to explain, or too much; the message says so to the reader."""
-
-
 @dataclass(frozen=True)
 class Words:
-    """What was asked and said: the prompt, the draft so far, and what is to be explained."""
+    """What was asked and said.
+
+    Attributes
+    ----------
+    prompt : str
+        Words between image and draft, or answer.
+    context : str
+        What stands before the target in the draft.
+    target : str
+        What is to be explained, as the model wrote it.
+    claim : str
+        The target as a text of its own, for the contrastive model: an answer after its
+        question, without which "yes" would say nothing.
+    """
 
     prompt: str
     context: str
     target: str
+    claim: str
+
+
+def words_of(model: LoadedModel, request: api.Request) -> Words:
+    """Take the words of a request for evidence; a choice is written with its letter."""
+    target = request.target.strip()
+    claim = f"{request.text.strip()} {target}".strip()
+    if target in request.choices:
+        target = choice_answer(request.choices, request.choices.index(target))
+    return Words(prompt_of(model, request), request.context, target, claim)
 
 
 def told_tokens(model: LoadedModel, words: Words) -> Told:
@@ -41,14 +63,14 @@ def told_tokens(model: LoadedModel, words: Words) -> Told:
 
     Raises
     ------
-    UnexplainableError
+    UnanswerableError
         For an empty target, and words that are too long.
     """
     target = words.target.strip()
     if not target:
-        raise UnexplainableError("Mark the sentence or the answer that is to be explained.")
+        raise UnanswerableError("Mark the sentence or the answer that is to be explained.")
     if len(target) > MOST_CHARACTERS or len(words.context) > MOST_CONTEXT:
-        raise UnexplainableError("The text is too long to be explained. Mark one sentence of it.")
+        raise UnanswerableError("The text is too long to be explained. Mark one sentence of it.")
     before = model.config.vlm.prompt.before_answer + words.context
     if before and not before[-1].isspace():
         before += " "
@@ -57,7 +79,7 @@ def told_tokens(model: LoadedModel, words: Words) -> Told:
     prompt = model.tokenizer.encode(words.prompt, add_special_tokens=False).ids
     language, image = model.config.vlm.language, model.config.vlm.projector.image_tokens
     if len(prompt) + len(told.ids) > min(MOST_TOKENS, language.max_positions - image - 1):
-        raise UnexplainableError(
+        raise UnanswerableError(
             "Question and draft are too long for the model to explain a sentence of them."
         )
     if model.config.vlm.prompt.drops_first_text_token:
