@@ -180,14 +180,25 @@ class Consulting(QObject):
                 self._show_progress(ask, event)
             case api.Choices(probabilities=probabilities):
                 self._panels.ask.set_choices(probabilities)
-            case api.Done():
+            case api.Notice():
+                self._show_notice(ask, event)
+            case api.Done() | api.Failed() | api.Stopped():
                 self._end(ticket)
+                self._show_end(ask, event)
+
+    def _show_end(self, ask: _Ask, event: api.Done | api.Failed | api.Stopped) -> None:
+        match event:
+            case api.Done():
                 self._finish(ask, event)
             case api.Failed(message=message, details=details):
-                self._end(ticket)
                 self._fail(ask, message, details)
-            case api.Stopped():
-                self._end(ticket)
+
+    def _show_notice(self, ask: _Ask, notice: api.Notice) -> None:
+        self._panels.notifications.show(notice.text, Severity.WARNING)
+        if notice.restarts and ask.kind is Kind.DRAFT:
+            self._panels.report.restart_draft()
+        elif notice.restarts and ask.kind is Kind.QUESTION:
+            self._panels.ask.restart()
 
     def _end(self, ticket: int) -> None:
         del self._asked[ticket]

@@ -28,6 +28,7 @@ from workstation.core.report import (
 )
 from workstation.core.report_history import Change, ReportHistory, accepting, replacing
 from workstation.core.report_json import from_json, to_json
+from workstation.core.rewriting import Rewriting, void_parts
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,7 @@ class ReportSession:
         self._journal = journal
         self._history = ReportHistory()
         self._draft: str | None = None
+        self._rewriting: Rewriting | None = None
         self._version: ReportVersion | None = None
         self._saving: Future[ReportVersion] | None = None
         self._save_error: StorageError | None = None
@@ -106,7 +108,44 @@ class ReportSession:
         """Write the model's next text at its place; nothing happens without an open draft."""
         if self._draft is None or not text:
             return
-        run = self.report.run(self._draft)
+        if self._rewriting is not None:
+            self._write_again(self._rewriting, text, logprobs)
+        else:
+            self._append(text, logprobs)
+
+    def restart_draft(self) -> None:
+        """Take note that the model's text comes once more from its beginning.
+
+        What is the same as before stays as it stands, with all that a person did to it; from
+        where it differs on, the old text goes but for sentences a person edited or accepted.
+        """
+        if self._draft is not None:
+            self._rewriting = Rewriting(self.report.run(self._draft).text)
+
+    def _write_again(self, rewriting: Rewriting, text: str, logprobs: Sequence[float]) -> None:
+        new = rewriting.take(text, logprobs)
+        if new is None:
+            self._replace_draft(rewriting)
+        elif new:
+            self._rewriting = None
+            self._append(new, logprobs)
+
+    def _replace_draft(self, rewriting: Rewriting) -> None:
+        """Put what came anew in the place of the draft that it differs from."""
+        old, self._rewriting = self._draft, None
+        if old is None:
+            return
+        self.stop_draft()
+        for start, end in void_parts(self.report, old):
+            around = self.report.text[start - 1 : start] + self.report.text[end : end + 1]
+            joins = len(around) == 2 and not any(each.isspace() for each in around)
+            self.edit(start, end - start, " " if joins else "")
+        self.begin_draft(f"{old}-{uuid4().hex[:4]}")
+        for text, logprobs in rewriting.again:
+            self._append(text, logprobs)
+
+    def _append(self, text: str, logprobs: Sequence[float]) -> None:
+        run = self.report.run(self._draft or "")
         if run.anchor is not None:
             fragment = Fragment(text, (Piece(len(text), run.id, len(run.text)),))
             self._history.written(run.anchor, fragment, run.id)
@@ -114,6 +153,10 @@ class ReportSession:
 
     def stop_draft(self, provenance: Provenance | None = None) -> None:
         """End the draft, with its receipt if it came to its end; what is written stays."""
+        rewriting = self._rewriting
+        if rewriting is not None and provenance is not None and not rewriting.is_same:
+            self._replace_draft(rewriting)
+        self._rewriting = None
         if self._draft is not None:
             run_id, self._draft = self._draft, None
             report = end_run(self.report, run_id, provenance)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QPushButton
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from model_runtime.api import Provenance
 from workstation.ui.panel_parts import Card, Fold, button, label, set_role
@@ -34,6 +34,7 @@ class AnswerCard(Card):
         self._choices = tuple(choices)
         self._receipt: Provenance | None = None
         self._text = ""
+        self._bars: QWidget | None = None
         self.setAccessibleName(f"Question: {question}")
         self.body.addWidget(label(question, "title"))
         if choices:
@@ -55,9 +56,19 @@ class AnswerCard(Card):
         self._text += text
         self._answer.setText(self._text.strip() or "…")
 
+    def restart(self) -> None:
+        """Drop what was answered so far: all of it comes once more."""
+        self._text = ""
+        self._answer.setText("…")
+        if self._bars is not None:
+            self._bars.deleteLater()
+            self._bars = None
+
     def show_choices(self, probabilities: Sequence[tuple[str, float]]) -> None:
         """Show each choice with its probability as a bar and a number."""
-        grid = QGridLayout()
+        self._bars = QWidget()
+        grid = QGridLayout(self._bars)
+        grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(3)
         grid.setColumnStretch(0, 2)
         grid.setColumnStretch(1, 3)
@@ -71,7 +82,7 @@ class AnswerCard(Card):
             grid.addWidget(label(choice), row, 0)
             grid.addWidget(bar, row, 1, Qt.AlignmentFlag.AlignVCenter)
             grid.addWidget(number, row, 2, Qt.AlignmentFlag.AlignRight)
-        self.body.addLayout(grid)
+        self.body.addWidget(self._bars)
 
     def finish(self, text: str, receipt: Provenance) -> None:
         """Show the whole answer, what it is about, and what can be done with it."""

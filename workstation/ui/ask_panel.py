@@ -125,6 +125,11 @@ class AskPanel(QWidget):
         if self._card is not None:
             self._card.add_text(text)
 
+    def restart(self) -> None:
+        """Empty the open card: its answer comes once more from the beginning."""
+        if self._card is not None:
+            self._card.restart()
+
     def set_choices(self, probabilities: Sequence[tuple[str, float]]) -> None:
         """Show the probabilities of the open card's choices."""
         if self._card is not None:

@@ -128,6 +128,11 @@ class ReportPanel(QWidget):
         if self._session is not None:
             self._session.write(text, logprobs)
 
+    def restart_draft(self) -> None:
+        """Take note that the draft comes once more; it is told only where it differs."""
+        if self._session is not None:
+            self._session.restart_draft()
+
     def finish_draft(self, provenance: Provenance | None = None) -> None:
         """End the draft: with its receipt if it is complete, without if it was cancelled."""
         if self._session is not None:
