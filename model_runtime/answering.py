@@ -12,8 +12,10 @@ import torch
 from torch import Tensor
 
 from model_runtime import api
+from model_runtime.batching import Row
 from model_runtime.decode import (
     KeyValues,
+    NotANumberError,
     Sampling,
     advance,
     forked,
@@ -92,8 +94,8 @@ def prompt_of(model: LoadedModel, request: api.Request) -> str:
     return words.before_question + question_prompt(request.text, request.choices)
 
 
-def prompt_embeddings(model: LoadedModel, run: Run) -> Tensor:
-    """Embeddings (1, length, hidden) of the run's prompt.
+def prompt_ids(model: LoadedModel, run: Run) -> list[int]:
+    """Token ids of the run's prompt, as they stand behind the image.
 
     Raises
     ------
@@ -101,13 +103,32 @@ def prompt_embeddings(model: LoadedModel, run: Run) -> Tensor:
         Where prompt and answer do not fit behind the image.
     """
     config = model.config.vlm
-    ids = model.tokenizer.encode(run.prompt, add_special_tokens=False).ids
+    ids: list[int] = model.tokenizer.encode(run.prompt, add_special_tokens=False).ids
     room = config.language.max_positions - config.projector.image_tokens - run.request.max_tokens
     if len(ids) >= room:
         raise UnanswerableError("The question is too long for the model. Ask a shorter one.")
-    if config.prompt.drops_first_text_token:
-        ids = ids[1:]
-    return model.vlm.embed_ids(ids)
+    return ids[1:] if config.prompt.drops_first_text_token else ids
+
+
+def told(model: LoadedModel, run: Run, row: Row) -> str:
+    """Read what a row wrote beside others; notes why it ended.
+
+    Raises
+    ------
+    NotANumberError, UnanswerableError
+        Where it broke down or wrote nothing.
+    """
+    run.tokens = len(row.ids)
+    if row.broken:
+        raise NotANumberError("The model computed values that are not numbers.")
+    if row.looped:
+        run.notes.append("stopped: the model repeated itself")
+    elif len(row.ids) >= run.request.max_tokens:
+        run.notes.append(f"stopped at the limit of {run.request.max_tokens} tokens")
+    text = str(model.tokenizer.decode(row.ids)).strip()
+    if not text:
+        raise UnanswerableError("The model wrote nothing for this scan.")
+    return text
 
 
 def write(

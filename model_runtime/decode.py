@@ -87,14 +87,14 @@ def tokens(
         # The head is as large as several layers; only the last position needs it.
         last = _logits(vlm, _states(vlm, cache, embeddings)[:, -1:])[0, 0]
         logprobs = torch.log_softmax(last.cpu(), dim=-1)
-        token = _chosen(logprobs, sampling, generator)
+        token = chosen(logprobs, sampling, generator)
         if token == vlm.config.prompt.eos_token:
             return
         yield token, float(logprobs[token])
         embeddings = vlm.embed_ids([token])
 
 
-def _chosen(logprobs: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
+def chosen(logprobs: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
     """Take the likeliest token, or draw from the nucleus that holds ``top_p``."""
     if sampling.temperature <= 0:
         return int(logprobs.argmax())

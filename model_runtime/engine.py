@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -28,11 +28,13 @@ from model_runtime.answering import (
     UnanswerableError,
     check_words,
     choose,
-    prompt_embeddings,
+    prompt_ids,
     prompt_of,
+    told,
     write,
 )
-from model_runtime.decode import NotANumberError, forked
+from model_runtime.batching import Ask, Row, write_together
+from model_runtime.decode import NotANumberError, Sampling, forked
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
 from model_runtime.errors import WeightsError, is_out_of_memory
 from model_runtime.evidence import Similarity, explain
@@ -100,8 +102,12 @@ class LocalEngine:
     def stream(self, request: api.Request, cancelled: Cancelled) -> Iterator[api.Event]:
         """Answer a request; see :class:`model_runtime.api.Engine`."""
         run = Run(request, cancelled)
+        yield from self._guarded(run, self._answer(run))
+
+    def _guarded(self, run: Run, events: Iterator[api.Event]) -> Iterator[api.Event]:
+        """Turn whatever is raised into the run's last event."""
         try:
-            yield from self._answer(run)
+            yield from events
         except StoppedError:
             yield api.Stopped()
         except (UnsuitableVolumeError, WeightsError, UnanswerableError) as error:
@@ -113,7 +119,7 @@ class LocalEngine:
                 self._encodings.clear()
                 yield api.Failed(_NO_MEMORY, repr(error), out_of_memory=True)
                 return
-            _LOG.exception("a request of task %s failed", request.task)
+            _LOG.exception("a request of task %s failed", run.request.task)
             yield api.Failed("The model stopped with a fault of its own; try again.", repr(error))
 
     # Wrapping the generator, not its caller, keeps the mode from leaking out between events.
@@ -146,7 +152,7 @@ class LocalEngine:
         """Answer in words."""
         request = run.request
         run.prompt = prompt_of(model, request)
-        prompt = prompt_embeddings(model, run)
+        prompt = model.vlm.embed_ids(prompt_ids(model, run))
         prefix = yield from self._encodings.prefix(model, encoded, run.check)
         yield api.Progress(api.Stage.WRITE)
         closed = request.task is api.Task.QUESTION and request.choices
@@ -167,6 +173,61 @@ class LocalEngine:
         yield api.Progress(api.Stage.EXPLAIN)
         yield explain(model, states, encoded.input, words, similarity, run.check)
         yield api.Done(self._receipt(run), words.target)
+
+    def stream_together(
+        self, requests: Sequence[api.Request], cancelled: Cancelled
+    ) -> Iterator[tuple[int, api.Event]]:
+        """Write several reports or open answers side by side, each for its own volume.
+
+        Yields each request's ticket with its event; the last of each is Done, Stopped or
+        Failed, and one that cannot be answered does not hold up the others. Each text is the
+        one that :meth:`stream` writes.
+        """
+        runs: dict[int, Run] = {}
+        asks: dict[int, Ask] = {}
+        for request in requests:
+            run = Run(request, cancelled)
+            for event in self._guarded(run, self._asked(run, asks)):
+                yield request.ticket, event
+            if request.ticket in asks:
+                runs[request.ticket] = run
+        if runs:
+            yield from self._written(runs, asks)
+
+    @torch.inference_mode()
+    def _asked(self, run: Run, asks: dict[int, Ask]) -> Iterator[api.Event]:
+        """Encode a request's volume and note what is asked of the decoder."""
+        model, request = self._loaded(), run.request
+        closed = request.choices or request.task not in (api.Task.REPORT, api.Task.QUESTION)
+        if closed or request.volume is None:
+            raise UnanswerableError("Only reports and open questions are written side by side.")
+        check_words(request)
+        encoded = yield from self._encodings.prepared(
+            model, request.volume, request.window, run.check
+        )
+        run.input, run.prompt = encoded.input, prompt_of(model, request)
+        prefix = yield from self._encodings.prefix(model, encoded, run.check)
+        sampling = Sampling(request.temperature, request.top_p, request.seed)
+        asks[request.ticket] = Ask(prefix, prompt_ids(model, run), sampling, request.max_tokens)
+
+    @torch.inference_mode()
+    def _written(
+        self, runs: dict[int, Run], asks: dict[int, Ask]
+    ) -> Iterator[tuple[int, api.Event]]:
+        """Write all asks together and end each run."""
+        model, first = self._loaded(), next(iter(runs.values()))
+        rows: list[Row] = []
+        for ticket in runs:
+            yield ticket, api.Progress(api.Stage.WRITE)
+        for event in self._guarded(first, _write_rows(model, asks.values(), first, rows)):
+            for ticket in runs:
+                yield ticket, event
+        for (ticket, run), row in zip(runs.items(), rows, strict=False):
+            yield from ((ticket, event) for event in self._guarded(run, self._ended(run, row)))
+
+    def _ended(self, run: Run, row: Row) -> Iterator[api.Event]:
+        text = told(self._loaded(), run, row)
+        yield api.Done(self._receipt(run), text)
 
     def _loaded(self) -> LoadedModel:
         if self._model is None:
@@ -201,6 +262,14 @@ class LocalEngine:
             slice_count=request.volume.voxels.shape[0],
             notes=(*used.notes, *run.notes),
         )
+
+
+def _write_rows(
+    model: LoadedModel, asks: Iterable[Ask], run: Run, rows: list[Row]
+) -> Iterator[api.Event]:
+    """Fill ``rows``; a generator without events, so that a fault is told like any other."""
+    rows += write_together(model.vlm, list(asks), run.check)
+    yield from ()
 
 
 def _text_embedding(model: LoadedModel, text: str) -> NDArray[np.float32]:

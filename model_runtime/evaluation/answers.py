@@ -10,6 +10,8 @@ from tokenizers import Tokenizer
 from torch import Tensor
 
 from model_runtime.api import VolumeInput
+from model_runtime.batching import Ask, write_together
+from model_runtime.decode import Sampling, prefix_cache
 from model_runtime.phantom.case import Case
 from model_runtime.phantom.language import Question
 from model_runtime.phantom.render import render
@@ -36,33 +38,12 @@ def write_reports(model: LoadedModel, image: Tensor, limit: int = 200) -> list[s
     out: list[str] = []
     prompt = model.tokenizer.encode(model.config.vlm.prompt.report, add_special_tokens=False).ids
     for start in range(0, len(image), _BATCH):
-        rows = _write(model.vlm, image[start : start + _BATCH], prompt, limit)
-        out += [model.tokenizer.decode(row) for row in rows]
+        asks = [
+            Ask(prefix_cache(model.vlm, row[None]), prompt, Sampling(), limit)
+            for row in image[start : start + _BATCH]
+        ]
+        out += [model.tokenizer.decode(row.ids) for row in write_together(model.vlm, asks)]
     return out
-
-
-def _write(vlm: Vlm, image: Tensor, prompt: list[int], limit: int) -> list[list[int]]:
-    eos = vlm.config.prompt.eos_token
-    given = torch.tensor([prompt] * len(image))
-    state = vlm.model(inputs_embeds=vlm.prompt_embeddings(image, given), use_cache=True)
-    rows: list[list[int]] = [[] for _ in image]
-    open_rows = set(range(len(image)))
-    for _ in range(limit):
-        chosen = vlm.lm_head(state.last_hidden_state[:, -1]).argmax(dim=-1)
-        for row in list(open_rows):
-            token = int(chosen[row])
-            if token == eos:
-                open_rows.remove(row)
-            else:
-                rows[row].append(token)
-        if not open_rows:
-            break
-        state = vlm.model(
-            inputs_embeds=vlm.embed(chosen[:, None]),
-            past_key_values=state.past_key_values,
-            use_cache=True,
-        )
-    return rows
 
 
 def choose(model: LoadedModel, image: Tensor, asked: Sequence[tuple[int, Question]]) -> list[str]:
