@@ -242,3 +242,41 @@ def test_the_model_loads_and_answers_off_the_gui_thread(qtbot: QtBot, pump_of: C
     qtbot.waitUntil(lambda: _ended(heard, ticket), timeout=5000)
     assert len(set(threads)) == 1
     assert threading.main_thread().name not in threads
+
+
+def test_the_old_model_is_gone_before_the_new_one_loads(qtbot: QtBot, pump_of: Callable) -> None:
+    """Two may not fit into the memory of one GPU."""
+    old = ScriptedEngine(words=10_000)
+    closed_before: list[bool] = []
+
+    def new() -> api.Engine:
+        closed_before.append(old.closed)
+        return ScriptedEngine(words=2)
+
+    pump, heard = pump_of(lambda: old)
+    _request(pump)
+    qtbot.waitUntil(lambda: len(heard) > 2, timeout=5000)
+    with qtbot.waitSignal(pump.loaded, timeout=5000):
+        pump.restart(new)
+    assert closed_before == [True]
+
+
+def test_a_model_that_was_changed_while_it_waited_is_never_loaded(
+    qtbot: QtBot, pump_of: Callable
+) -> None:
+    loaded: list[str] = []
+
+    def named(name: str) -> Callable[[], api.Engine]:
+        def factory() -> api.Engine:
+            loaded.append(name)
+            return ScriptedEngine(words=2)
+
+        return factory
+
+    pump, heard = pump_of(lambda: ScriptedEngine(words=1, deaf=0.5))
+    _request(pump)
+    qtbot.waitUntil(lambda: len(heard) > 0, timeout=5000)
+    pump.restart(named("second"))
+    with qtbot.waitSignal(pump.loaded, timeout=5000):
+        pump.restart(named("third"))
+    assert loaded == ["third"]

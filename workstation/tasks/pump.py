@@ -23,6 +23,8 @@ from workstation.tasks.leaving import at_leaving
 _LOG = logging.getLogger(__name__)
 _TOKEN_SECONDS = 1 / 30
 _CLOSE_MILLISECONDS = 3000
+# Two models may not fit into memory together; one that hangs must not keep another from loading.
+_PREVIOUS_MILLISECONDS = 20_000
 _LAST = api.Done | api.Failed | api.Stopped
 
 EngineFactory = Callable[[], api.Engine]
@@ -35,8 +37,12 @@ class _Thread(QThread):
     load_failed = Signal(int, object)
     events = Signal(int, int, object)
 
-    def __init__(self, factory: EngineFactory, generation: int) -> None:
+    def __init__(
+        self, factory: EngineFactory, generation: int, previous: QThread | None = None
+    ) -> None:
         super().__init__()
+        self._previous = previous
+        self._ended = Event()
         self.setObjectName(f"model {generation}")
         self._factory = factory
         self._generation = generation
@@ -57,6 +63,7 @@ class _Thread(QThread):
             cancelled.set()
 
     def end(self) -> None:
+        self._ended.set()
         with self._lock:
             for cancelled in self._cancels.values():
                 cancelled.set()
@@ -64,6 +71,11 @@ class _Thread(QThread):
 
     def run(self) -> None:
         """Load, then answer until told to end; whatever fails becomes a signal."""
+        previous, self._previous = self._previous, None
+        if previous is not None and not previous.wait(_PREVIOUS_MILLISECONDS):
+            _LOG.warning("the model before still runs while another is loaded")
+        if self._ended.is_set():
+            return
         try:
             engine = self._factory()
             info = engine.info
@@ -147,9 +159,9 @@ class Pump(QObject):
         self._generation = 0
         self._thread = self._started(factory)
 
-    def _started(self, factory: EngineFactory) -> _Thread:
+    def _started(self, factory: EngineFactory, previous: _Thread | None = None) -> _Thread:
         self._generation += 1
-        thread = _Thread(factory, self._generation)
+        thread = _Thread(factory, self._generation, previous)
         queued = Qt.ConnectionType.QueuedConnection
         thread.loaded.connect(self._on_loaded, queued)
         thread.load_failed.connect(self._on_load_failed, queued)
@@ -189,15 +201,16 @@ class Pump(QObject):
             self.cancel(ticket)
 
     def restart(self, factory: EngineFactory) -> None:
-        """Load another model at once; the requests under way are stopped.
+        """Load another model; the requests under way are stopped.
 
-        The old engine ends by itself at its next token; what it still says is dropped.
+        The old engine ends at its next token, and its memory is free before the new one loads;
+        what it still says is dropped.
         """
         self._thread.end()
         dropped, self._open = sorted(self._open), set()
         self._cancelled.clear()
         self._fault = None
-        self._thread = self._started(factory)
+        self._thread = self._started(factory, self._thread)
         for ticket in dropped:
             self.stopped.emit(ticket)
 
