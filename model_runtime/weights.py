@@ -1,34 +1,53 @@
 """A model on disk: a folder with configuration, tokenizer, weights and their checksums.
 
-Files: ``config.json``, ``tokenizer.json``, ``siglip.safetensors``, ``vlm.safetensors``,
-``manifest.json`` (sha256 of the others) and ``card.md``. Weights may be stored in half
-precision; they are computed with in float32. Nothing is ever unpickled.
+Ours: ``config.json``, ``tokenizer.json``, ``siglip.safetensors``, ``vlm.safetensors``,
+``manifest.json`` (sha256 of the others) and ``card.md``, weights in half precision. Those of
+the published Med3DVLM are read as they are; see :mod:`model_runtime.checkpoints`. Nothing is
+ever unpickled.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
 
-import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
-from model_runtime.config import ModelConfig
-from model_runtime.errors import WeightsError
-from model_runtime.placement import Placement
+from model_runtime.checkpoints.check import paired
+from model_runtime.checkpoints.contents import Contents, Layout, read_contents
+from model_runtime.checkpoints.files import identifying
+from model_runtime.checkpoints.manifest import (
+    Manifest,
+    check_files,
+    entry_of,
+    file_sha256,
+    read_manifest,
+)
+from model_runtime.checkpoints.memory import check_memory, memory_needed
+from model_runtime.checkpoints.network import filled
+from model_runtime.config import ModelConfig, published_7b
+from model_runtime.errors import NotEnoughMemoryError, WeightsError
+from model_runtime.placement import Placement, Precision
 from model_runtime.siglip import Siglip
 from model_runtime.vlm import Vlm
 
-_Network = TypeVar("_Network", bound=nn.Module)
+__all__ = [
+    "LoadedModel",
+    "NotEnoughMemoryError",
+    "WeightsError",
+    "file_sha256",
+    "load_folder",
+    "memory_needed",
+    "save_folder",
+    "text_ids",
+]
+
 _FILES = ("config.json", "tokenizer.json", "siglip.safetensors", "vlm.safetensors")
-_PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+_TEXT_LENGTH = 160
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,117 +107,126 @@ def save_folder(  # noqa: PLR0917
     (folder / "manifest.json").write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
 
 
-def load_folder(folder: Path) -> LoadedModel:
-    """Read and check a model folder.
+def load_folder(
+    folder: Path, placement: Placement | None = None, contrastive: Path | None = None
+) -> LoadedModel:
+    """Read and check a model: a folder of ours, or one as Med3DVLM was published.
+
+    Weights are mapped into memory and copied only where they change their number format or
+    their device. A published folder without ``manifest.json`` is summed up first.
+
+    Parameters
+    ----------
+    folder : Path
+        The vision-language model; in our own layout with its contrastive model.
+    contrastive : Path, optional
+        The published contrastive model, whose encoder is another than the first's.
 
     Raises
     ------
     WeightsError
         Where a file is missing, damaged, of another model, or of a format that can run code.
+    NotEnoughMemoryError
+        Before anything is loaded, where it would not fit.
     """
-    sums = _checked_sums(folder)
-    try:
-        config = ModelConfig.from_json((folder / "config.json").read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise WeightsError(f"{folder / 'config.json'} is not usable: {error}") from error
-    siglip = _filled(lambda: Siglip(config.siglip), folder / "siglip.safetensors")
-    vlm = _filled(lambda: Vlm(config.vlm), folder / "vlm.safetensors")
-    card = folder / "card.md"
-    tokenizer = _tokenizer(folder / "tokenizer.json", config)
+    placement = placement or Placement()
+    parts = paired(
+        read_contents(folder), None if contrastive is None else read_contents(contrastive)
+    )
+    sums = [_digest(part) for part in parts]
+    check_memory(parts, placement)
+    main = parts[0]
+    siglip = _siglip(parts[-1], placement)
+    vlm = _vlm(main, placement)
     return LoadedModel(
-        config=config,
-        tokenizer=tokenizer,
-        text_tokenizer=tokenizer,
+        config=_config(parts),
+        tokenizer=main.tokenizer,
+        text_tokenizer=parts[-1].tokenizer,
         vlm=vlm,
         contrastive=siglip,
-        sha256=hashlib.sha256("".join(sums[name] for name in _FILES).encode()).hexdigest(),
-        card=card.read_text(encoding="utf-8") if card.exists() else "",
+        sha256=sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest(),
+        card=_card(folder),
+        placement=placement,
     )
 
 
-def _tokenizer(path: Path, config: ModelConfig) -> Tokenizer:
-    """Read the tokenizer; what a user types never becomes a special token."""
-    tokenizer = Tokenizer.from_file(str(path))
-    tokenizer.encode_special_tokens = True
-    known = min(config.vlm.language.vocab_size, config.siglip.text.vocab_size)
-    if tokenizer.get_vocab_size() > known or tokenizer.token_to_id("<cls>") is None:
-        raise WeightsError(
-            f"{path} does not fit its config.json: it has {tokenizer.get_vocab_size()} tokens, "
-            f"the model knows {known}. It belongs to another model."
-        )
-    return tokenizer
+def text_ids(model: LoadedModel, text: str) -> list[int]:
+    """Ids of a text for the contrastive text tower, which reads its first token's state.
+
+    Ours was trained with ``<cls>`` in front, the published one with ``[CLS]`` and ``[SEP]``
+    around; what is beyond the tower's length is left out.
+
+    Raises
+    ------
+    WeightsError
+        Where there is no contrastive model, or its tokenizer is of neither kind.
+    """
+    tokenizer = model.text_tokenizer
+    places = model.siglip.config.text.max_position_embeddings
+    ids: list[int] = tokenizer.encode(text, add_special_tokens=False).ids
+    house, first, last = map(tokenizer.token_to_id, ("<cls>", "[CLS]", "[SEP]"))
+    if house is not None:
+        return [house, *ids][: min(_TEXT_LENGTH, places)]
+    if first is None or last is None:
+        raise WeightsError("The text tower's tokenizer knows no first token.")
+    return [first, *ids[: places - 2], last]
 
 
-def file_sha256(path: Path) -> str:
-    """Checksum of a file, hexadecimal."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
+def _config(parts: tuple[Contents, ...]) -> ModelConfig:
+    """Put a configuration together; the contrastive one's stands in where there is none."""
+    main = parts[0]
+    if main.house is not None:
+        return main.house
+    like = published_7b()
+    return replace(
+        like,
+        name=main.folder.name,
+        input=main.input,
+        siglip=parts[-1].siglip or like.siglip,
+        vlm=main.vlm or like.vlm,
+    )
 
 
-def _checked_sums(folder: Path) -> dict[str, str]:
-    """Compare every file with the manifest."""
-    if not folder.is_dir():
-        raise WeightsError(
-            f"There is no model folder at {folder}. Set model_folder to one, or reinstall."
-        )
-    missing = [name for name in (*_FILES, "manifest.json") if not (folder / name).is_file()]
-    if missing:
-        pickles = sorted(path.name for path in folder.iterdir() if path.suffix in _PICKLES)
-        if pickles:
-            raise WeightsError(
-                f"{pickles[0]} in {folder} is a pickle: opening it could run code hidden in it. "
-                "Only safetensors are loaded; convert the checkpoint elsewhere first."
-            )
-        raise WeightsError(f"{folder} lacks {', '.join(missing)}. Copy the model folder again.")
-    try:
-        sums: dict[str, str] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-        stated = {name: sums[name] for name in _FILES}
-    except (ValueError, KeyError, TypeError) as error:
-        raise WeightsError(f"{folder / 'manifest.json'} is damaged: {error}.") from error
-    for name, wanted in stated.items():
-        if file_sha256(folder / name) != wanted:
-            raise WeightsError(
-                f"{folder / name} is damaged or was changed: its checksum is not that of the "
-                "manifest. Copy the model folder again."
-            )
-    return stated
+def _siglip(part: Contents, placement: Placement) -> Siglip | None:
+    config, tensors = part.siglip, part.siglip_tensors
+    if config is None or tensors is None:
+        return None
+    return filled(lambda: Siglip(config), tensors, placement, part.folder)
 
 
-def _filled(build: Callable[[], _Network], path: Path) -> _Network:
-    """Build a network without weights and put the file's in, exactly."""
-    try:
-        tensors = load_file(path)
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path} is cut short or damaged: {error}.") from error
-    with torch.device("meta"):
-        network = build()
-    wanted = {name: tensor.shape for name, tensor in network.state_dict().items()}
-    found = {name: tensor.shape for name, tensor in tensors.items()}
-    if wanted != found:
-        odd = sorted(set(wanted.items()) ^ set(found.items()), key=lambda item: item[0])
-        raise WeightsError(
-            f"{path} does not fit its config.json: {len(odd)} tensors differ, such as "
-            f"{odd[0][0]}. It belongs to another model."
-        )
-    full = {name: _widened(tensor) for name, tensor in tensors.items()}
-    network.load_state_dict(full, assign=True)
-    _restore_buffers(network)
-    network.eval().requires_grad_(False)
-    return network
+def _vlm(part: Contents, placement: Placement) -> Vlm:
+    config, tensors = part.vlm, part.vlm_tensors
+    if config is None or tensors is None:
+        raise WeightsError(f"{part.folder} holds no vision-language model.")
+    vlm = filled(lambda: Vlm(config), tensors, placement, part.folder)
+    if placement.precision in (Precision.INT8, Precision.INT4):
+        from model_runtime.quantise import quantise
+
+        quantise(vlm, placement.precision)
+    return vlm
 
 
-def _restore_buffers(network: nn.Module) -> None:
-    """Recompute what the library keeps outside the weights: rotary frequencies, positions."""
-    for module in network.modules():
-        for name, buffer in list(module.named_buffers(recurse=False)):
-            if not buffer.is_meta:
-                continue
-            if name in ("inv_freq", "original_inv_freq"):
-                rotary: Any = type(module)
-                fresh = rotary(module.config).inv_freq.clone()
-            else:
-                fresh = torch.arange(buffer.shape[-1]).expand(buffer.shape).clone()
-            module.register_buffer(name, fresh, persistent=False)
+def _digest(part: Contents) -> str:
+    """Check the files against the manifest; returns one checksum for the model."""
+    folder = part.folder
+    manifest = read_manifest(folder)
+    if manifest is None and part.layout is Layout.HOUSE:
+        raise WeightsError(f"{folder} lacks manifest.json. Copy the model folder again.")
+    if manifest is None:
+        names = identifying(path.name for path in folder.iterdir() if path.is_file())
+        return Manifest({name: entry_of(folder / name) for name in names}).digest(names)
+    names = list(_FILES) if part.layout is Layout.HOUSE else identifying(manifest.files)
+    lacking = {path.name for path in part.paths} - manifest.files.keys()
+    if lacking:
+        raise WeightsError(f"{folder / 'manifest.json'} is damaged: it lacks {min(lacking)}.")
+    return check_files(folder, manifest, thorough=False).digest(names)
+
+
+def _card(folder: Path) -> str:
+    for name in ("card.md", "README.md"):
+        if (folder / name).is_file():
+            return (folder / name).read_text(encoding="utf-8", errors="replace")
+    return ""
 
 
 def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -209,7 +237,3 @@ def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
         .contiguous()
         for name, tensor in state.items()
     }
-
-
-def _widened(tensor: Tensor) -> Tensor:
-    return tensor.float() if tensor.is_floating_point() else tensor

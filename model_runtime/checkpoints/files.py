@@ -93,3 +93,9 @@ def inside(folder: Path, name: str) -> Path:
             "Copy the files themselves, with links resolved."
         )
     return path
+
+
+def identifying(names: Iterable[str]) -> list[str]:
+    """Choose, in order, the files that decide what a model computes: not its texts."""
+    tables = {CONFIG, INDEX, *TOKENIZER}
+    return sorted(name for name in names if name in tables or name.endswith(".safetensors"))

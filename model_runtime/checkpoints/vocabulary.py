@@ -28,8 +28,14 @@ _QWEN_WORDS = (
 _BERT_SPECIAL = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 
 
-def decoder_tokenizer(folder: Path, vocabulary: int) -> Tokenizer:
+def decoder_tokenizer(folder: Path, vocabulary: int) -> tuple[Tokenizer, int]:
     """Read the language model's tokenizer: ``tokenizer.json``, or the older three files.
+
+    Returns
+    -------
+    Tokenizer
+    int
+        The id of ``<im_patch>``.
 
     Raises
     ------
@@ -47,11 +53,12 @@ def decoder_tokenizer(folder: Path, vocabulary: int) -> Tokenizer:
         )
     tokenizer = plain_text_only(table, folder)
     check_size(tokenizer, vocabulary, folder)
-    if tokenizer.token_to_id(PATCH) is None:
+    place = tokenizer.token_to_id(PATCH)
+    if place is None:
         raise WeightsError(
             f"The tokenizer in {folder} does not know {PATCH}. It belongs to another model."
         )
-    return tokenizer
+    return tokenizer, place
 
 
 def text_tokenizer(folder: Path, vocabulary: int) -> Tokenizer:
@@ -76,6 +83,21 @@ def text_tokenizer(folder: Path, vocabulary: int) -> Tokenizer:
     check_size(tokenizer, vocabulary, folder)
     if tokenizer.token_to_id("[CLS]") is None or tokenizer.token_to_id("[SEP]") is None:
         raise WeightsError(f"The tokenizer in {folder} knows no [CLS] and [SEP]; it is not BERT's.")
+    return tokenizer
+
+
+def house_tokenizer(folder: Path, vocabulary: int) -> Tokenizer:
+    """Read the tokenizer of our own layout, which serves both networks.
+
+    Raises
+    ------
+    WeightsError
+        Where it is damaged, larger than ``vocabulary`` or without ``<cls>``.
+    """
+    tokenizer = plain_text_only(_read(folder, "tokenizer.json"), folder)
+    check_size(tokenizer, vocabulary, folder)
+    if tokenizer.token_to_id("<cls>") is None:
+        raise WeightsError(f"The tokenizer in {folder} knows no <cls>; it is of another model.")
     return tokenizer
 
 
@@ -111,7 +133,7 @@ def check_size(tokenizer: Tokenizer, known: int, folder: Path) -> None:
     largest = max(tokenizer.get_vocab().values(), default=-1)
     if largest >= known:
         raise WeightsError(
-            f"The tokenizer in {folder} does not fit its config.json: it goes up to token "
+            f"The tokenizer.json does not fit the config.json of {folder}: it goes up to token "
             f"{largest}, the model knows {known}. It belongs to another model."
         )
 
