@@ -41,10 +41,9 @@ from model_runtime.evidence import Similarity, explain
 from model_runtime.evidence_words import told_tokens, words_of
 from model_runtime.placement import Placement
 from model_runtime.preprocess import UnsuitableVolumeError
-from model_runtime.weights import LoadedModel, load_folder
+from model_runtime.weights import LoadedModel, load_folder, text_ids
 
 _LOG = logging.getLogger(__name__)
-_TEXT_LENGTH = 160
 _NO_MEMORY = (
     "There is not enough memory for the model. Close other studies or programs and try again."
 )
@@ -70,12 +69,12 @@ class LocalEngine:
         Where the folder cannot be used.
     """
 
-    def __init__(self, folder: Path, placement: Placement | None = None) -> None:
-        if placement not in (None, Placement()):
-            raise WeightsError(f"{placement} is not there yet.")
+    def __init__(
+        self, folder: Path, placement: Placement | None = None, contrastive: Path | None = None
+    ) -> None:
         # One core is left to the window.
         torch.set_num_threads(max(1, (os.cpu_count() or 2) - 1))
-        self._model: LoadedModel | None = load_folder(folder)
+        self._model: LoadedModel | None = load_folder(folder, placement, contrastive)
         self._encodings = Encodings()
         config = self._model.config
         self.info = api.ModelInfo(
@@ -274,8 +273,5 @@ def _write_rows(
 
 def _text_embedding(model: LoadedModel, text: str) -> NDArray[np.float32]:
     """Embed a text as a unit vector; what is beyond the text tower's length is left out."""
-    tokenizer = model.text_tokenizer
-    length = min(_TEXT_LENGTH, model.config.siglip.text.max_position_embeddings)
-    ids = [tokenizer.token_to_id("<cls>"), *tokenizer.encode(text).ids][:length]
-    batch = torch.tensor([ids])
+    batch = torch.tensor([text_ids(model, text)], device=model.siglip.t_prime.device)
     return unit_vector(model.siglip.embed_text(batch, torch.ones_like(batch)))
