@@ -147,7 +147,7 @@ class ProcessHost:
     def __init__(self, folder: Path, placement: Placement | None = None) -> None:
         self._folder = folder
         self._placement = placement or Placement()
-        self._closed = False
+        self._closed = self._heard = False
         self._number = 0
         self._child: _Child | None = _Child(folder, self._placement)
         try:
@@ -171,27 +171,32 @@ class ProcessHost:
 
     def stream(self, request: api.Request, cancelled: Cancelled) -> Iterator[api.Event]:
         """Answer a request; see :class:`model_runtime.api.Engine`."""
-        kills = deaths = 0
-        while deaths < _DEATHS:
+        deaths: list[bool] = []
+        forgiven = False
+        while len(deaths) < _DEATHS:
+            if deaths:
+                yield _anew(request)
+            self._heard = False
             try:
-                yield from self._answer(request, cancelled)
+                yield from self._told(request, cancelled)
             except _ChildEndedError as ended:
                 _LOG.warning("the model's process ended with status %s", ended.code)
-                deaths += 1
-                kills += ended.killed
-                if deaths < _DEATHS:
-                    yield _anew(request)
-            except _StoppedError:
-                yield api.Stopped()
-                return
-            except WeightsError as error:
-                self._let_go()
-                memory = isinstance(error, NotEnoughMemoryError)
-                yield api.Failed(str(error), out_of_memory=memory)
-                return
+                # One that was dead before it was asked did not die of this request.
+                if self._heard or forgiven:
+                    deaths.append(ended.killed)
+                forgiven = True
             else:
                 return
-        yield _gave_up(kills == deaths)
+        yield _gave_up(all(deaths))
+
+    def _told(self, request: api.Request, cancelled: Cancelled) -> Iterator[api.Event]:
+        try:
+            yield from self._answer(request, cancelled)
+        except _StoppedError:
+            yield api.Stopped()
+        except WeightsError as error:
+            self._let_go()
+            yield api.Failed(str(error), out_of_memory=isinstance(error, NotEnoughMemoryError))
 
     def _answer(self, request: api.Request, cancelled: Cancelled) -> Iterator[api.Event]:
         if self._closed:
@@ -210,7 +215,9 @@ class ProcessHost:
             child.hold(request.volume)
         self._number += 1
         child.send(Ask(self._number, without_voxels(request)))
-        yield from _events(child, self._number, cancelled)
+        for event in _events(child, self._number, cancelled):
+            self._heard = True
+            yield event
 
     def _let_go(self) -> None:
         child, self._child = self._child, None
