@@ -33,7 +33,7 @@ from model_runtime.config import (
     VlmConfig,
 )
 from model_runtime.dcformer import DCFormer
-from model_runtime.decode import Sampling, prefix_cache, tokens
+from model_runtime.decode import KeyValues, Sampling, advance, forked, prefix_cache, tokens
 from model_runtime.fast_encoder import FastEncoder
 from model_runtime.siglip import Siglip, sigmoid_loss
 from model_runtime.vlm import Vlm
@@ -187,11 +187,29 @@ def check_vlm(golden: Golden) -> Iterator[Difference]:
     yield "prompt embeddings", _probe(prompt, golden["prompt_embeds"])
     yield "last logits", _difference(network.logits(prompt)[0, -1], golden["logits_last"])
     cache = prefix_cache(network, prompt[:, :-1])
-    drawn = tokens(network, cache, prompt[:, -1:], Sampling(), len(golden["greedy"]))
-    ids = [token for token, _ in drawn]
-    yield "greedy tokens that differ", float(
-        sum(a != b for a, b in zip(ids, golden["greedy"], strict=True))
-    )
+    yield "greedy tokens that differ", _unlike(network, cache, prompt[:, -1:], golden)
+    yield from _engines_way(network, golden)
+
+
+def _engines_way(network: Vlm, golden: Golden) -> Iterator[Difference]:
+    """Compare what the engine does: fast encoder, image prefix first, then the text."""
+    *_, low, high = FastEncoder(network.encoder)(_volume(golden))
+    image = network.project(low, high)
+    ids = golden["text_ids"]
+    text = network.embed_ids(ids[1:] if network.config.prompt.drops_first_text_token else ids)
+    prompt = torch.cat((image, text), dim=1)
+    yield "prompt embeddings, engine", _probe(prompt, golden["prompt_embeds"])
+    cache = prefix_cache(network, image)
+    logits = advance(network, forked(cache), text)
+    yield "last logits, engine", _difference(logits[0, -1], golden["logits_last"])
+    yield "greedy tokens that differ, engine", _unlike(network, cache, text, golden)
+
+
+def _unlike(network: Vlm, cache: KeyValues, prompt: Tensor, golden: Golden) -> float:
+    """Count greedy tokens that are not the golden ones."""
+    drawn = tokens(network, cache, prompt, Sampling(), len(golden["greedy"]))
+    pairs = zip((token for token, _ in drawn), golden["greedy"], strict=True)
+    return float(sum(found != wanted for found, wanted in pairs))
 
 
 def check_published_keys(golden: Golden) -> Iterator[Difference]:
