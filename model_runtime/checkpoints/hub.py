@@ -152,14 +152,12 @@ def _download(repository: Repository, stated: RemoteFile, part: Path, told: Told
         try:
             with part.open("ab") as stream:
                 _continue(repository, stated, stream, told)
-        except OfflineModeIsEnabled as error:
-            raise TransferError("HF_HUB_OFFLINE is set, so nothing is downloaded.") from error
-        except (httpx2.HTTPError, HfHubHTTPError) as error:
-            if attempt + 1 == _ATTEMPTS or isinstance(error, HfHubHTTPError):
+        except httpx2.TransportError as error:
+            if attempt + 1 == _ATTEMPTS:
                 raise _broken(repository, stated, error) from error
-        except OSError as error:
-            # A file of another length than stated; want of space has a number of its own.
-            if error.errno is not None:
+        except (httpx2.HTTPError, OSError) as error:
+            # Want of space has a number of its own; a refusal or a wrong length has none.
+            if getattr(error, "errno", None) is not None:
                 raise
             raise _broken(repository, stated, error) from error
         else:
