@@ -42,7 +42,10 @@ class PackedLinear(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Multiply; the result has the type of ``x``."""
         rows = x.reshape(-1, self.in_features)
-        product: Tensor = _Product.apply(rows, self)  # type: ignore[no-untyped-call]
+        if torch.is_grad_enabled() and rows.requires_grad:
+            product: Tensor = _Product.apply(rows, self)  # type: ignore[no-untyped-call]
+        else:
+            product = self.product(rows)
         product = product.reshape(*x.shape[:-1], self.out_features)
         return product if self.bias is None else product + self.bias.to(product.dtype)
 
