@@ -35,14 +35,27 @@ from model_runtime.vlm import Vlm
 from model_runtime.weights import LoadedModel
 
 GROUNDED_NATS = 0.2
-"""Least gain by the image, in nats per token, that counts as grounded.
+"""Least gain by the image, in nats per token, that counts as grounded: e^0.2, so each token
+a fifth likelier.
 
-Set on phantoms of the demonstration model as the point that parts sentences of findings that
-are there from stock phrases such as "No pneumothorax."
+Chosen on 80 phantoms of the demonstration model to part sentences on findings that are there
+from stock phrases. On 80 others 80 % of the former reach it, 5 % of true stock phrases, but also
+59 % of sentences on another case's findings. Of what the model drafts itself: 97 % of findings
+that are there, 76 % of those it invents. So "not grounded" says that the image had no part in
+a sentence; "grounded" does not say that it is true.
 """
 
 FOCUSED_EXCESS = 0.65
-"""Least :attr:`model_runtime.evidence_maps.Focus.excess` that counts as one place."""
+"""Least :attr:`model_runtime.evidence_maps.Focus.excess` that counts as one place.
+
+On 121 findings of 80 phantoms the strongest cell touches the finding in 76 % of the 51 that
+are told as localised and in 39 % of the others; a cell at random does in 20 %, the same
+sentence's map of another patient in 38 %. Of true stock phrases 1 % are told as localised.
+Without the contrastive model the strongest cell is right in 36 %, more often than by chance
+but more often wrong, and no measure of focus told which: such a map is never called localised.
+Those maps have 18 cells; whether the number suits the 256 cells of the published size is not
+known, since no published weights could be tried.
+"""
 
 FINEST, COARSEST = 3, 4
 """Stages whose hidden states the language model sees."""
@@ -127,11 +140,11 @@ def mean_log_likelihood(vlm: Vlm, image: Tensor, told: Told) -> Tensor:
 def without_image(vlm: Vlm, image: Tensor) -> Tensor:
     """Image tokens that tell nothing: zeros in the same places.
 
-    Of five ways to take the image away this one parted true sentences from another case's
-    second best on the demonstration model (area under the curve 0.72), and needs no more than
-    the model itself. Best was the mean hidden state of many scans (0.75), which no published
-    model comes with; leaving the tokens out gave 0.70, the mean of the image's own tokens 0.70
-    to 0.66, an encoding of nothing but air 0.61: the model reads that as a scan like any.
+    On phantoms of the demonstration model the gain over zeros is larger for a finding that is
+    there than for one of another case 68 times in 100, and as often where the tokens are left
+    out; over an encoding of nothing but air 62 times (it reads that as a scan like any), over
+    the image's own mean token 55 times. The mean hidden state of many scans does better, 75,
+    but no published model comes with it, and zeros need nothing but the model itself.
     """
     kept = int(vlm.config.prompt.drops_first_text_token)
     return torch.cat((image[:, :kept], torch.zeros_like(image[:, kept:])), dim=1)
@@ -156,10 +169,10 @@ def _by_likelihood(
     check: Callable[[], None],
 ) -> tuple[float, tuple[api.HeatMap, ...]]:
     """Gain by the image and Grad-CAM of the log-likelihood: two passes forward, one back."""
-    seen, gradients = likelihood_gradients(vlm, states, told, check)
+    seen, image, gradients = likelihood_gradients(vlm, states, told, check)
     check()
     with torch.no_grad():
-        blind = mean_log_likelihood(vlm, without_image(vlm, vlm.project(*states)), told)
+        blind = mean_log_likelihood(vlm, without_image(vlm, image), told)
     maps = tuple(
         heat_map(grad_cam(state[0].float(), gradient[0]), ready, stage)
         for state, gradient, stage in zip(states, gradients, (FINEST, COARSEST), strict=True)
@@ -169,14 +182,16 @@ def _by_likelihood(
 
 def likelihood_gradients(
     vlm: Vlm, states: tuple[Tensor, Tensor], told: Told, check: Callable[[], None]
-) -> tuple[float, tuple[Tensor, Tensor]]:
-    """Log-likelihood per token, and its gradient at both hidden states, through the decoder."""
+) -> tuple[float, Tensor, tuple[Tensor, Tensor]]:
+    """Log-likelihood per token, image tokens, and its gradient at both hidden states."""
     with torch.inference_mode(False), torch.enable_grad():
         low, high = (state.detach().clone().float().requires_grad_() for state in states)
-        value = mean_log_likelihood(vlm, vlm.project(low, high), told)
+        image = vlm.project(low, high)
+        value = mean_log_likelihood(vlm, image, told)
         check()
         gradients = torch.autograd.grad(value, (low, high))
-    return float(value), (_finite(gradients[0]), _finite(gradients[1]))
+    found = float(value.detach())
+    return found, image.detach(), (_finite(gradients[0]), _finite(gradients[1]))
 
 
 def similarity_gradients(
