@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -78,6 +79,10 @@ def check_words(request: api.Request) -> None:
     """
     if request.task is api.Task.EMBED_TEXT and not request.text.strip():
         raise UnanswerableError("Type what to search for.")
+    if not 0 <= request.temperature < math.inf or not 0 < request.top_p <= 1:
+        raise UnanswerableError("The temperature is at least 0, and top-p above 0 and at most 1.")
+    if request.max_tokens < 1:
+        raise UnanswerableError("An answer needs room for at least one token.")
     if request.task is not api.Task.QUESTION:
         return
     if not request.text.strip():

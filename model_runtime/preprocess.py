@@ -129,6 +129,11 @@ def _check(volume: VolumeInput, window: HuWindow | None) -> None:
         raise UnsuitableVolumeError(
             f"The model reads CT only; this series is {volume.modality}. It can be viewed."
         )
+    if volume.voxels.ndim != 3 or volume.voxels.dtype != np.int16:
+        raise UnsuitableVolumeError(
+            f"The model takes a volume of whole Hounsfield units; this one has "
+            f"{volume.voxels.ndim} axes of {volume.voxels.dtype}. It can be viewed."
+        )
     count = volume.voxels.shape[0]
     if min(volume.voxels.shape) < FEWEST_SLICES:
         raise UnsuitableVolumeError(
@@ -136,8 +141,9 @@ def _check(volume: VolumeInput, window: HuWindow | None) -> None:
             f"{count}. Open the full series."
         )
     _check_values(volume)
-    linear = volume.index_to_lps[:3, :3]
-    if not np.isfinite(volume.index_to_lps).all() or abs(np.linalg.det(linear)) < 1e-9:
+    matrix = volume.index_to_lps
+    known = matrix.shape == (4, 4) and bool(np.isfinite(matrix).all())
+    if not known or abs(np.linalg.det(matrix[:3, :3])) < 1e-9:
         raise UnsuitableVolumeError(
             "Where this volume lies in the patient is not known, so the model cannot tell left "
             "from right and is not run. It can be viewed."
