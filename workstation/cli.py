@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from model_runtime import api
-from workstation import batch
+from workstation import batch, model_commands
 from workstation.archive.report_archive import ReportArchive
 from workstation.core.errors import (
     CancelledError,
@@ -191,7 +191,12 @@ def _parser() -> argparse.ArgumentParser:
     whole.add_argument("out", type=Path)
     whole.add_argument("input", nargs="?", type=Path)
     commands.add_parser("selftest", help="check this installation")
+    model_commands.add_parser(commands)
     return parser
+
+
+def _model(given: argparse.Namespace, terminal: _Terminal) -> None:
+    model_commands.run_model_command(given, terminal.settings, terminal.cancelled)
 
 
 _JOBS: dict[str, Callable[[argparse.Namespace, _Terminal], None]] = {
@@ -200,6 +205,7 @@ _JOBS: dict[str, Callable[[argparse.Namespace, _Terminal], None]] = {
     "similar": _similar,
     "export": _export,
     "headless": _headless,
+    "model": _model,
     "selftest": _selftest,
 }
 

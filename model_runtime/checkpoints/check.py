@@ -43,12 +43,10 @@ def paired(contents: Contents, contrastive: Contents | None) -> tuple[Contents, 
             f"{contents.folder} is a contrastive model: it finds similar cases and writes "
             "nothing. Use it beside a vision-language model."
         )
-    if contrastive is None:
-        return (contents,)
+    if contrastive is None or contents.layout is Layout.HOUSE:
+        return (contents,)  # ours has one of its own
     if contrastive.layout is not Layout.CONTRASTIVE:
         raise WeightsError(f"{contrastive.folder} is not a contrastive model.")
-    if contents.layout is Layout.HOUSE:
-        raise WeightsError(f"{contents.folder} has a contrastive model of its own.")
     if contents.input.shape != contrastive.input.shape:
         raise WeightsError(
             f"{contents.folder.name} takes volumes of {contents.input.shape}, "
