@@ -56,13 +56,13 @@ class _StoppedError(Exception):
 
 
 class _Child:
-    """One process with a model, and what it holds."""
+    """One process with a model, as :class:`LocalEngine` is given it, and what it holds."""
 
-    def __init__(self, folder: Path, placement: Placement) -> None:
+    def __init__(self, *model: Path | Placement | None) -> None:
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self.process = context.Process(
-            target=host_child.serve, args=(theirs, folder, placement), name="model", daemon=True
+            target=host_child.serve, args=(theirs, *model), name="model", daemon=True
         )
         self.process.start()
         theirs.close()  # the pipe must end with the process
@@ -144,12 +144,13 @@ class ProcessHost:
         Where the folder cannot be used; NotEnoughMemoryError where a smaller placement may do.
     """
 
-    def __init__(self, folder: Path, placement: Placement | None = None) -> None:
-        self._folder = folder
-        self._placement = placement or Placement()
+    def __init__(
+        self, folder: Path, placement: Placement | None = None, contrastive: Path | None = None
+    ) -> None:
+        self._model = (folder, placement, contrastive)
         self._closed = self._heard = False
         self._number = 0
-        self._child: _Child | None = _Child(folder, self._placement)
+        self._child: _Child | None = _Child(*self._model)
         try:
             self.info = self._child.wait_loaded(Cancelled())
         except _ChildEndedError as ended:
@@ -206,7 +207,7 @@ class ProcessHost:
             raise _StoppedError
         if self._child is None or not self._child.is_alive:
             self._let_go()
-            self._child = _Child(self._folder, self._placement)
+            self._child = _Child(*self._model)
         child = self._child
         if child.info is None:
             yield api.Progress(api.Stage.LOAD)

@@ -82,7 +82,9 @@ class _Orders(threading.Thread):
                 self.due.put(order)
 
 
-def serve(pipe: Connection, folder: Path, placement: Placement) -> None:
+def serve(
+    pipe: Connection, folder: Path, placement: Placement | None, contrastive: Path | None
+) -> None:
     """Load a model and answer until the host is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl+C is the host's to hear
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
@@ -90,7 +92,7 @@ def serve(pipe: Connection, folder: Path, placement: Placement) -> None:
     orders = _Orders(pipe)
     orders.start()
     try:
-        engine = _loaded(pipe, folder, placement)
+        engine = _loaded(pipe, folder, placement, contrastive)
         if engine is not None:
             pipe.send(Loaded(engine.info))
             while True:
@@ -99,11 +101,13 @@ def serve(pipe: Connection, folder: Path, placement: Placement) -> None:
         return
 
 
-def _loaded(pipe: Connection, folder: Path, placement: Placement) -> api.Engine | None:
+def _loaded(
+    pipe: Connection, folder: Path, placement: Placement | None, contrastive: Path | None
+) -> api.Engine | None:
     try:
         from model_runtime.engine import LocalEngine
 
-        return LocalEngine(folder, placement)
+        return LocalEngine(folder, placement, contrastive)
     except WeightsError as error:
         pipe.send(Unusable(str(error), is_out_of_memory(error)))
     except ImportError as error:

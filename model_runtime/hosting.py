@@ -42,8 +42,10 @@ class Hosting:
     idle_seconds: float = 0.0
 
 
-def open_engine(folder: Path, hosting: Hosting | None = None) -> FallbackEngine:
-    """Load the model of a folder.
+def open_engine(
+    folder: Path, hosting: Hosting | None = None, contrastive: Path | None = None
+) -> FallbackEngine:
+    """Load the model of a folder, with a contrastive model of its own where one is given.
 
     Raises
     ------
@@ -57,22 +59,22 @@ def open_engine(folder: Path, hosting: Hosting | None = None) -> FallbackEngine:
 
     def placed(placement: Placement) -> api.Engine:
         if hosting.idle_seconds <= 0:
-            return load(folder, placement)
-        return IdleUnload(lambda: load(folder, placement), hosting.idle_seconds)
+            return load(folder, placement, contrastive)
+        return IdleUnload(lambda: load(folder, placement, contrastive), hosting.idle_seconds)
 
     return FallbackEngine(placed, ladder(device, precision), notices)
 
 
-def _in_thread(folder: Path, placement: Placement) -> api.Engine:
+def _in_thread(folder: Path, placement: Placement, contrastive: Path | None) -> api.Engine:
     from model_runtime.engine import LocalEngine
 
-    return LocalEngine(folder, placement)
+    return LocalEngine(folder, placement, contrastive)
 
 
-def _in_process(folder: Path, placement: Placement) -> api.Engine:
+def _in_process(folder: Path, placement: Placement, contrastive: Path | None) -> api.Engine:
     from model_runtime.host import ProcessHost
 
-    return ProcessHost(folder, placement)
+    return ProcessHost(folder, placement, contrastive)
 
 
 def _device(wished: str) -> tuple[str, tuple[str, ...]]:

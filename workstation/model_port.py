@@ -18,6 +18,7 @@ from model_runtime.errors import WeightsError
 from model_runtime.hosting import Hosting, open_engine
 from workstation.core.errors import CancelledError, ModelError
 from workstation.core.volume import Volume
+from workstation.model_choice import chosen_model
 from workstation.settings import Settings
 
 
@@ -61,8 +62,9 @@ def load_engine(settings: Settings) -> api.Engine:
         None if precision == "auto" else precision,
         60 * settings.idle_unload_minutes,
     )
+    model, contrastive = chosen_model(settings)
     try:
-        return open_engine(settings.model_folder, hosting)
+        return open_engine(model, hosting, contrastive)
     except WeightsError as error:
         raise ModelError(str(error)) from error
 

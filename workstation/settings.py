@@ -34,6 +34,9 @@ class Settings(BaseSettings):
         description="Reports, drafts and window layout.",
     )
     model_folder: Path = Field(RESOURCES / "models" / "demo", description="The model to load.")
+    contrastive_folder: Path | None = Field(
+        None, description="Finds similar cases where the model cannot; a checkpoint of its own."
+    )
     prior_cases: Path = Field(RESOURCES / "priors", description="The index of similar cases.")
     model_host: Literal["thread", "process"] = Field(
         "thread", description="Run the model in the program, or in a process of its own."
