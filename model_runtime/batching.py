@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model_runtime.decode import KeyValues, Sampling, chosen, is_looping
+from model_runtime.decode import KeyValues, Sampling, chosen, is_looping, stacked
 from model_runtime.vlm import Vlm
 
 
@@ -104,7 +104,7 @@ def _extended(vlm: Vlm, row: Row, logits: Tensor, ask: Ask, generator: torch.Gen
 
 def _laid_out(vlm: Vlm, asks: Sequence[Ask]) -> tuple[KeyValues, Tensor, Tensor, Tensor]:
     """Stack the caches; returns cache, mask, positions and embeddings of the padded prompts."""
-    cache = _stacked([ask.prefix for ask in asks])
+    cache = stacked([ask.prefix for ask in asks])
     prompts = [ask.prompt for ask in asks]
     front = cache.get_seq_length()
     longest = max(len(prompt) for prompt in prompts)
@@ -114,17 +114,6 @@ def _laid_out(vlm: Vlm, asks: Sequence[Ask]) -> tuple[KeyValues, Tensor, Tensor,
     mask = torch.nn.functional.pad(real, (front, 0), value=1).to(embeddings.device)
     positions = (front + real.cumsum(1) - 1).clamp_min(front).to(embeddings.device)
     return cache, mask, positions, embeddings
-
-
-def _stacked(prefixes: Sequence[KeyValues]) -> KeyValues:
-    """Join caches of one length into one with a row for each."""
-    from transformers import DynamicCache
-
-    joined = DynamicCache()
-    for place, layers in enumerate(zip(*(prefix.layers for prefix in prefixes), strict=True)):
-        keys = torch.cat([layer.keys for layer in layers])
-        joined.update(keys, torch.cat([layer.values for layer in layers]), place)
-    return joined
 
 
 def _device(vlm: Vlm) -> torch.device:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
+from transformers import DynamicCache
 
 from model_runtime.vlm import Vlm
 
@@ -37,7 +37,16 @@ def prefix_cache(vlm: Vlm, embeddings: Tensor) -> KeyValues:
 
 def forked(cache: KeyValues) -> KeyValues:
     """Copy a cache, so that one prefix serves many questions."""
-    return copy.deepcopy(cache)
+    return stacked([cache])
+
+
+def stacked(caches: Sequence[KeyValues]) -> KeyValues:
+    """Copy caches of one length into one with a row for each."""
+    joined = DynamicCache()
+    for place, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
+        keys = torch.cat([layer.keys for layer in layers])
+        joined.update(keys, torch.cat([layer.values for layer in layers]), place)
+    return joined
 
 
 def advance(vlm: Vlm, cache: KeyValues, embeddings: Tensor) -> Tensor:

@@ -4,7 +4,8 @@
 for one of the published encoder's and projector's size (DCFormer-small, 128 × 256 × 256, 256 image
 tokens) with a random decoder of 8 layers, 1024 wide. The published way encodes the volume and runs
 image and prompt through the decoder for every question, by the published form of the encoder and
-``transformers.generate`` of the same weights; its preprocessing is not counted, ours is.
+``transformers.generate`` of the same weights; its preprocessing is not counted, ours is. Both use
+one thread less than there are cores, as the engine does: that one is the window's.
 """
 
 from __future__ import annotations
@@ -104,7 +105,6 @@ def volumes(shape: tuple[int, int, int], count: int) -> list[api.VolumeInput]:
 def waits(folder: Path, shape: tuple[int, int, int], repeats: int) -> None:
     """Print the wait for the first token, ours and the published way's, taking turns."""
     engine, published = LocalEngine(folder), Published(folder)
-    torch.set_num_threads(2)
     scan = volumes(shape, 1)[0]
     grey = torch.from_numpy(prepare(scan, published.model.config.input, None).grey)[None, None]
     never = threading.Event()
@@ -135,7 +135,6 @@ def waits(folder: Path, shape: tuple[int, int, int], repeats: int) -> None:
 def writing(repeats: int) -> None:
     """Print how fast the bundled model drafts: generate, one by one, and together."""
     engine, published = LocalEngine(DEMO), Published(DEMO)
-    torch.set_num_threads(2)
     scans = volumes((48, 96, 96), 8)
     never = threading.Event()
     requests = [api.Request(n, api.Task.REPORT, scan) for n, scan in enumerate(scans)]
