@@ -202,7 +202,7 @@ def _vlm(part: Contents, placement: Placement) -> Vlm:
     if placement.precision in (Precision.INT8, Precision.INT4):
         from model_runtime.quantise import quantise
 
-        quantise(vlm, placement.precision)
+        quantise(vlm, placement.precision, placement.device)
     return vlm
 
 

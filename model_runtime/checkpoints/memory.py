@@ -95,13 +95,14 @@ def _weight(name: str, tensor: Stored, precision: Precision) -> float:
     if precision not in _PACKED or name.startswith("model.mm_projector."):
         return whole * tensor.count
     packed = name.startswith("model.layers.") and len(tensor.shape) > 1
-    return (_PACKED[precision] if packed else 2) * tensor.count
+    kept = 2 if tensor.dtype == "BF16" else 4
+    return (_PACKED[precision] if packed else kept) * tensor.count
 
 
 def _caches(config: VlmConfig, precision: Precision) -> int:
     """Bytes of the keys and values of the volumes that are kept and of what is being written."""
     language = config.language
-    width = 4 if precision is Precision.FLOAT32 else 2
+    width = 2 if precision is Precision.BFLOAT16 else 4
     head = language.hidden_size // language.heads
     token = 2 * language.layers * language.kv_heads * head * width
     return token * _KEPT_PREFIXES * (config.projector.image_tokens + _WRITTEN)

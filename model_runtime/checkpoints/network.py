@@ -33,30 +33,34 @@ class Loading:
 
     placement: Placement
 
-    def dtype(self, name: str) -> torch.dtype:
+    def dtype(self, name: str, stored: torch.dtype) -> torch.dtype:
         """Choose the number format of a floating-point tensor.
 
         The encoders stay in float32: their fast form is derived from it, and BatchNorm's
-        statistics need its range. Under eight or four bits the decoder is read in bfloat16
-        and packed afterwards; its projector stays whole.
+        statistics need its range. Under eight or four bits only the layers' matrices are
+        packed, afterwards; the rest of the decoder is never narrowed below what is stored:
+        a bfloat16 head changes more words than eight-bit layers do.
         """
         precision = self.placement.precision
         if precision is Precision.FLOAT32 or not name.startswith(_NARROW):
             return torch.float32
-        if name.startswith(_PROJECTOR) and precision is not Precision.BFLOAT16:
-            return torch.float32
-        return torch.bfloat16
+        if precision is Precision.BFLOAT16:
+            return torch.bfloat16
+        as_stored = stored is torch.bfloat16 and not name.startswith(_PROJECTOR)
+        return torch.bfloat16 if as_stored else torch.float32
 
     def placed(self, name: str, tensor: Tensor) -> Tensor:
         """Convert and move a tensor; the same object where nothing has to be done."""
-        if not tensor.is_floating_point() or (self._is_packed_later(name) and tensor.ndim > 1):
+        if self._is_packed_later(name) and tensor.ndim > 1:
+            return tensor
+        if not tensor.is_floating_point():
             return tensor.to(self.placement.device)
-        return tensor.to(device=self.placement.device, dtype=self.dtype(name))
+        return tensor.to(device=self.placement.device, dtype=self.dtype(name, tensor.dtype))
 
     def _is_packed_later(self, name: str) -> bool:
-        """Leave a processor's matrices mapped until they are packed: then none is copied whole."""
+        """Leave matrices mapped until they are packed: then none is copied whole."""
         packed = self.placement.precision in (Precision.INT8, Precision.INT4)
-        return packed and self.placement.device == "cpu" and name.startswith("model.layers.")
+        return packed and name.startswith("model.layers.")
 
 
 def on_meta(build: Callable[[], _Network]) -> _Network:
