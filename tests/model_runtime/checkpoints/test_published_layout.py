@@ -95,18 +95,19 @@ def test_without_its_contrastive_model_nothing_can_be_searched(published_vlm: Pa
         text_ids(model, "nodule")
 
 
-def test_bfloat16_narrows_the_decoder_and_leaves_the_encoders_whole(
+def test_bfloat16_narrows_the_decoder_and_leaves_head_and_encoders_whole(
     published_vlm: Path, published_siglip: Path, loaded: LoadedModel
 ) -> None:
     placement = Placement("cpu", Precision.BFLOAT16)
     model = load_folder(published_vlm, placement, published_siglip)
     assert model.placement == placement
-    narrow = [p for n, p in model.vlm.named_parameters() if "vision_tower" not in n]
+    eyes = ("model.vision_tower.", "model.mm_projector.", "lm_head.")
+    narrow = [p for n, p in model.vlm.named_parameters() if not n.startswith(eyes)]
     assert {parameter.dtype for parameter in narrow} == {torch.bfloat16}
     whole = [*model.vlm.encoder.state_dict().values(), *model.siglip.parameters()]
     assert {t.dtype for t in whole if t.is_floating_point()} == {torch.float32}
-    exact = loaded.vlm.lm_head.weight
-    assert torch.equal(model.vlm.lm_head.weight, exact.bfloat16())
+    assert torch.equal(model.vlm.lm_head.weight, loaded.vlm.lm_head.weight)
+    assert next(model.vlm.projector.parameters()).dtype == torch.float32
 
 
 def test_the_model_is_known_by_both_checkpoints(
