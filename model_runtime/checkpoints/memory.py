@@ -9,6 +9,7 @@ import psutil
 
 from model_runtime.checkpoints.contents import Contents, read_contents
 from model_runtime.checkpoints.headers import Stored
+from model_runtime.checkpoints.network import KEPT
 from model_runtime.config import EncoderConfig, InputConfig, VlmConfig
 from model_runtime.errors import NotEnoughMemoryError
 from model_runtime.placement import Placement, Precision
@@ -89,14 +90,12 @@ def _giga(size: int) -> str:
 
 def _weight(name: str, tensor: Stored, precision: Precision) -> float:
     """Bytes of one tensor of the vision-language model as it will be kept."""
-    whole = 2 if precision is Precision.BFLOAT16 else 4
-    if name.startswith("model.vision_tower."):
+    if precision is Precision.FLOAT32 or name.startswith("model.vision_tower."):
         return 4 * tensor.count
-    if precision not in _PACKED or name.startswith("model.mm_projector."):
-        return whole * tensor.count
-    packed = name.startswith("model.layers.") and len(tensor.shape) > 1
-    kept = 2 if tensor.dtype == "BF16" else 4
-    return (_PACKED[precision] if packed else kept) * tensor.count
+    if name.startswith("model.layers.") and len(tensor.shape) > 1:
+        return _PACKED.get(precision, 2) * tensor.count
+    narrowed = precision is Precision.BFLOAT16 and not name.startswith(KEPT)
+    return (2 if narrowed or tensor.dtype == "BF16" else 4) * tensor.count
 
 
 def _caches(config: VlmConfig, precision: Precision) -> int:

@@ -23,7 +23,8 @@ from model_runtime.placement import Placement, Precision
 
 _Network = TypeVar("_Network", bound=nn.Module)
 _NARROW = ("model.embed_tokens.", "model.layers.", "model.norm.", "lm_head.", "model.mm_projector.")
-_PROJECTOR = "model.mm_projector."
+KEPT = ("lm_head.", "model.mm_projector.")
+"""What is never narrowed below what is stored: it was trained in full."""
 _FREQUENCIES = ("inv_freq", "original_inv_freq")
 
 
@@ -37,17 +38,16 @@ class Loading:
         """Choose the number format of a floating-point tensor.
 
         The encoders stay in float32: their fast form is derived from it, and BatchNorm's
-        statistics need its range. Under eight or four bits only the layers' matrices are
-        packed, afterwards; the rest of the decoder is never narrowed below what is stored:
-        a bfloat16 head changes more words than eight-bit layers do.
+        statistics need its range. Head and projector stay as they are stored: a bfloat16 head
+        changes more words than eight-bit layers do. Under eight or four bits so does all of
+        the decoder; its layers' matrices are packed afterwards.
         """
         precision = self.placement.precision
         if precision is Precision.FLOAT32 or not name.startswith(_NARROW):
             return torch.float32
-        if precision is Precision.BFLOAT16:
+        if precision is Precision.BFLOAT16 and not name.startswith(KEPT):
             return torch.bfloat16
-        as_stored = stored is torch.bfloat16 and not name.startswith(_PROJECTOR)
-        return torch.bfloat16 if as_stored else torch.float32
+        return torch.bfloat16 if stored is torch.bfloat16 else torch.float32
 
     def placed(self, name: str, tensor: Tensor) -> Tensor:
         """Convert and move a tensor; the same object where nothing has to be done."""
