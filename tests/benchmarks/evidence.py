@@ -192,13 +192,15 @@ def print_pointing(bench: Bench) -> None:
         print(f"| told as {label} ({len(row)} of {len(judged)}) | {np.mean(row):.0%} | | |")
 
 
-def milliseconds(work: Callable[[], object], repeats: int = 25) -> float:
-    times = []
-    for _ in range(repeats):
-        began = time.perf_counter()
-        work()
-        times.append(1000 * (time.perf_counter() - began))
-    return statistics.median(times)
+def milliseconds(works: dict[str, Callable[[], object]], rounds: int = 40) -> dict[str, float]:
+    """Median time of each, taken in turns, so that what else runs here weighs on all alike."""
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            began = time.perf_counter()
+            work()
+            times[name].append(1000 * (time.perf_counter() - began))
+    return {name: statistics.median(spent) for name, spent in times.items()}
 
 
 def print_cost(bench: Bench) -> None:
@@ -223,10 +225,10 @@ def print_cost(bench: Bench) -> None:
         "evidence by similarity": lambda: look(given),
         "evidence by likelihood": lambda: look(None),
     }
-    once = milliseconds(rows["forward, projector and decoder"])
+    times = milliseconds(rows)
+    once = times["forward, projector and decoder"]
     print(f"\n| one sentence behind {len(told[0])} tokens | ms | forward passes |\n|---|---|---|")
-    for name, work in rows.items():
-        spent = milliseconds(work)
+    for name, spent in times.items():
         print(f"| {name} | {spent:.1f} | {spent / once:.1f} |")
 
 
