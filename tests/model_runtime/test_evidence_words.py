@@ -13,7 +13,9 @@ import torch
 
 from model_runtime import api
 from model_runtime.engine import LocalEngine
+from model_runtime.evidence import mean_log_likelihood, without_image
 from model_runtime.evidence_words import MOST_CHARACTERS, Words, told_tokens, words_of
+from model_runtime.placement import Placement, Precision
 
 EFFUSION = "There is a small left pleural effusion."
 NORMAL = "No pneumothorax."
@@ -58,6 +60,52 @@ def test_the_published_layout_loses_the_prompts_first_token(engine: LocalEngine)
     ids, told = told_tokens(replace(model, config=config), words)
     assert model.tokenizer.decode(ids) == model.tokenizer.decode(plain[1:-count]) + " " + EFFUSION
     assert model.tokenizer.decode(ids[-told:]).strip() == EFFUSION
+
+
+def test_the_published_layout_is_explained_as_it_is_computed(engine: LocalEngine) -> None:
+    """Behind ``<im_patch>`` and the image, without the first text token, as the whole network."""
+    model = engine._model
+    layout = replace(
+        model.config.vlm, prompt=replace(model.config.vlm.prompt, drops_first_text_token=True)
+    )
+    model.vlm.config = layout
+    model = replace(model, config=replace(model.config, vlm=layout))
+    words = _words(engine, HEAD, EFFUSION)
+    ids, count = told_tokens(model, words)
+    whole = model.tokenizer.encode(words.prompt).ids[:1] + ids
+    torch.manual_seed(0)
+    states = torch.randn(1, 18, 192), torch.randn(1, 4, 384)
+    with torch.inference_mode():
+        image = model.vlm.project(*states)
+        value = mean_log_likelihood(model.vlm, image, (ids, count))
+        tokens = model.vlm.projector(*states)
+        laid = model.vlm.prompt_embeddings(tokens, torch.tensor([whole]))
+        rows = model.vlm.logits(laid)[0, -count - 1 : -1].log_softmax(dim=-1)
+    wanted = rows[torch.arange(count), torch.tensor(ids[-count:])].mean()
+    assert float(value) == pytest.approx(float(wanted), abs=1e-5)
+    blind = without_image(model.vlm, image)
+    assert torch.equal(blind[:, 0], image[:, 0])
+    assert blind.shape == image.shape
+    assert not blind[:, 1:].any()
+
+
+@pytest.mark.parametrize("contrastive", [True, False])
+@pytest.mark.parametrize("precision", [Precision.BFLOAT16, Precision.INT8, Precision.INT4])
+def test_a_smaller_decoder_tells_nearly_the_same(
+    repository: Path, chest: api.VolumeInput, precision: Precision, contrastive: bool
+) -> None:
+    told = []
+    for used in (Precision.FLOAT32, precision):
+        loaded = LocalEngine(repository / "resources" / "models" / "demo", Placement("cpu", used))
+        if not contrastive:
+            loaded._model = replace(loaded._model, contrastive=None)
+        *_, evidence, _ = _ask(loaded, chest, target="There is a mass in the right lower lobe.")
+        told.append(evidence)
+        loaded.close()
+    whole, packed = told
+    assert packed.grounding == pytest.approx(whole.grounding, abs=0.3)
+    likeness = np.corrcoef(whole.maps[0].values.ravel(), packed.maps[0].values.ravel())
+    assert likeness[0, 1] > 0.9
 
 
 def test_an_answer_is_explained_behind_its_question(
