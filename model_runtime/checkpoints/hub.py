@@ -152,7 +152,8 @@ def _download(repository: Repository, stated: RemoteFile, part: Path, told: Told
         try:
             with part.open("ab") as stream:
                 _continue(repository, stated, stream, told)
-        except httpx2.TransportError as error:
+        except httpx2.ReadError as error:
+            # The library itself tries again after other faults of the network only.
             if attempt + 1 == _ATTEMPTS:
                 raise _broken(repository, stated, error) from error
         except (httpx2.HTTPError, OSError) as error:
