@@ -90,9 +90,16 @@ def test_the_published_layout_is_explained_as_it_is_computed(engine: LocalEngine
 
 
 @pytest.mark.parametrize("contrastive", [True, False])
-@pytest.mark.parametrize("precision", [Precision.BFLOAT16, Precision.INT8, Precision.INT4])
+@pytest.mark.parametrize(
+    ("precision", "least"),
+    [(Precision.BFLOAT16, 0.99), (Precision.INT8, 0.95), (Precision.INT4, 0.75)],
+)
 def test_a_smaller_decoder_tells_nearly_the_same(
-    repository: Path, chest: api.VolumeInput, precision: Precision, contrastive: bool
+    repository: Path,
+    chest: api.VolumeInput,
+    precision: Precision,
+    least: float,
+    contrastive: bool,
 ) -> None:
     told = []
     for used in (Precision.FLOAT32, precision):
@@ -105,7 +112,7 @@ def test_a_smaller_decoder_tells_nearly_the_same(
     whole, packed = told
     assert packed.grounding == pytest.approx(whole.grounding, abs=0.3)
     likeness = np.corrcoef(whole.maps[0].values.ravel(), packed.maps[0].values.ravel())
-    assert likeness[0, 1] > 0.9
+    assert likeness[0, 1] > least
 
 
 def test_an_answer_is_explained_behind_its_question(
