@@ -220,6 +220,11 @@ class ModelStore:
             return Choice(name), paired(contents, None)
         if contents.layout is Layout.CONTRASTIVE:
             writes = self._checked(before.model)
+            if writes.layout is Layout.HOUSE:
+                raise WeightsError(
+                    f"{before.model}, which is in use, has a contrastive model of its own. Use a "
+                    f"published vision-language model first, then {name} beside it."
+                )
             return Choice(before.model, name), paired(writes, contents)
         other = before.contrastive or self._only_contrastive()
         beside = None if other is None else self._checked(other)

@@ -260,7 +260,7 @@ class _Answers(BaseHTTPRequestHandler):
     server: LoopbackHub
     protocol_version = "HTTP/1.1"
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Keep the tests' output clean."""
 
     def do_GET(self) -> None:
