@@ -19,6 +19,8 @@ from model_runtime.errors import WeightsError
 
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 """Number formats that are read, and the bytes of one number."""
+KEPT = ("lm_head.", "model.mm_projector.")
+"""What is never narrowed below what is stored: it was trained in full."""
 _LONGEST_HEADER = 100_000_000
 
 

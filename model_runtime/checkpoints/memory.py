@@ -8,8 +8,7 @@ from pathlib import Path
 import psutil
 
 from model_runtime.checkpoints.contents import Contents, read_contents
-from model_runtime.checkpoints.headers import Stored
-from model_runtime.checkpoints.network import KEPT
+from model_runtime.checkpoints.headers import KEPT, Stored
 from model_runtime.config import EncoderConfig, InputConfig, VlmConfig
 from model_runtime.errors import NotEnoughMemoryError
 from model_runtime.placement import Placement, Precision

@@ -17,14 +17,12 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from model_runtime.checkpoints.headers import Stored
+from model_runtime.checkpoints.headers import KEPT, Stored
 from model_runtime.errors import WeightsError
 from model_runtime.placement import Placement, Precision
 
 _Network = TypeVar("_Network", bound=nn.Module)
 _NARROW = ("model.embed_tokens.", "model.layers.", "model.norm.", "lm_head.", "model.mm_projector.")
-KEPT = ("lm_head.", "model.mm_projector.")
-"""What is never narrowed below what is stored: it was trained in full."""
 _FREQUENCIES = ("inv_freq", "original_inv_freq")
 
 
