@@ -3,52 +3,41 @@
 from __future__ import annotations
 
 import logging
-import os
-import sys
-import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QObject, QSettings, QTimer, Slot
-from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QApplication
+from PySide6.QtCore import QObject, QSettings, Slot
 
 from workstation.actions.desk_actions import Desk, desk_actions
 from workstation.actions.view_actions import view_actions
-from workstation.archive.journal import Journal
-from workstation.archive.report_archive import ReportArchive
 from workstation.archive.report_session import ReportSession
 from workstation.choosing import Choosing
 from workstation.consulting import MODEL_WINDOWS, Consulting, Panels
 from workstation.core.display import read_window_presets
-from workstation.core.errors import StorageError, TomoscribeError
+from workstation.core.errors import StorageError
 from workstation.core.session import Reading
 from workstation.core.study import Severity
 from workstation.core.volume import Volume
 from workstation.io.export import ExportDocument, export
 from workstation.io.pool import WorkerPool
+from workstation.keeping import Keeping
 from workstation.model_port import load_engine
 from workstation.opening import Opening
 from workstation.prior_search import PriorSearch
-from workstation.settings import RESOURCES, Settings, load_settings
+from workstation.settings import RESOURCES, Settings
 from workstation.tasks.job import cancel_all
-from workstation.tasks.leaving import leave
 from workstation.tasks.pump import EngineFactory, Pump
 from workstation.ui.ask_panel import AskPanel, ReadyQuestion
 from workstation.ui.image_area import ImageArea
 from workstation.ui.main_window import MainWindow
 from workstation.ui.notification_log import NotificationLog
-from workstation.ui.notifications import install_excepthook
 from workstation.ui.report_panel import ReportPanel
 from workstation.ui.series_panel import SeriesPanel
 from workstation.ui.shortcuts_overlay import ShortcutsOverlay
 from workstation.ui.similar_panel import SimilarPanel
 from workstation.ui.text_sheet import TextSheet
-from workstation.ui.theme import apply_theme
 
 _LOG = logging.getLogger(__name__)
-# The GUI gets the interpreter back from a busy model thread within a millisecond.
-_SWITCH_SECONDS = 0.001
 
 
 class Workstation(QObject):
@@ -71,7 +60,6 @@ class Workstation(QObject):
     ) -> None:
         super().__init__()
         self._settings = settings
-        self._held_once = False
         self.reading = Reading()
         self.pool = WorkerPool(settings.decode_workers)
         self.images = ImageArea(self.reading, RESOURCES / "volume_presets.toml")
@@ -90,7 +78,8 @@ class Workstation(QObject):
             QSettings(str(settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
         )
         self.notifications = self.window.notifications
-        self.journal = self._open_journal()
+        self._keeping = Keeping(settings.data_folder, self.notifications)
+        self.journal = self._keeping.journal
         self.opening = Opening(
             self.reading, self.pool, self.series_panel, self.window.strip, self.notifications
         )
@@ -156,19 +145,6 @@ class Workstation(QObject):
         self._sheet = TextSheet(self.window)
         self._log = NotificationLog(self.notifications, self.window)
         self.window.strip.log_requested.connect(self._log.toggle)
-
-    def _open_journal(self) -> Journal | None:
-        try:
-            self._settings.data_folder.mkdir(parents=True, exist_ok=True)
-            return Journal(ReportArchive(self._settings.data_folder / "reports.db"))
-        except (StorageError, OSError) as error:
-            sentence = (
-                error.message
-                if isinstance(error, StorageError)
-                else f"Reports cannot be kept in {self._settings.data_folder}: {error.strerror}."
-            )
-            self.notifications.show(sentence, Severity.ERROR, repr(error))
-            return None
 
     @Slot(object)
     def _on_opened(self, volume: Volume) -> None:
@@ -269,22 +245,7 @@ class Workstation(QObject):
         self._sheet.show_text("The loaded model", card)
 
     def _may_close(self) -> bool:
-        """Hold the window once where typing is not on disk, and put a copy elsewhere."""
-        session = self.report.session
-        error = session.status().journal.error if session is not None else None
-        if session is None or error is None or self._held_once:
-            return True
-        self._held_once = True
-        copy = Path(tempfile.gettempdir()) / f"tomoscribe-report-{os.getpid()}.json"
-        try:
-            session.save_copy(copy)
-            kept = f"A copy was written to {copy}."
-        except StorageError as fault:
-            kept = fault.message
-        self.notifications.show(
-            f"{error.message} {kept} Close again to leave.", Severity.ERROR, error.details
-        )
-        return False
+        return self._keeping.may_close(self.report.session)
 
     @Slot()
     def close(self) -> None:
@@ -309,22 +270,3 @@ def _ready_questions() -> tuple[ReadyQuestion, ...]:
 
     table = tomllib.loads((RESOURCES / "questions.toml").read_text(encoding="utf-8"))
     return tuple(ReadyQuestion(q["text"], tuple(q["choices"])) for q in table["question"])
-
-
-def run(paths: Sequence[Path], after_start: Callable[[Workstation], None] | None = None) -> int:
-    """Open the window and stay until it is closed; returns the exit status."""
-    sys.setswitchinterval(_SWITCH_SECONDS)
-    QGuiApplication.setApplicationName("Tomoscribe")
-    application = QApplication.instance() or QApplication(sys.argv[:1])
-    if not isinstance(application, QApplication):
-        raise TomoscribeError("Qt is already running without windows in this process.")
-    apply_theme(application)
-    settings, complaints = load_settings()
-    workstation = Workstation(settings, complaints)
-    install_excepthook(workstation.notifications)
-    workstation.window.show()
-    given = list(paths) or [settings.study]
-    QTimer.singleShot(0, workstation, lambda: workstation.opening.open_paths(given))
-    if after_start is not None:
-        after_start(workstation)
-    return leave(application.exec())

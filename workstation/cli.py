@@ -25,12 +25,10 @@ from workstation.core.errors import (
 )
 from workstation.core.report import Report
 from workstation.core.volume import Volume
-from workstation.headless import run_headless
 from workstation.io.export import ExportDocument, export, formats
 from workstation.io.pool import WorkerPool
 from workstation.model_port import Answer, Continued, load_engine
 from workstation.prior_cases import PriorCases
-from workstation.selftest import run_selftest
 from workstation.settings import Settings, load_settings
 
 FAULT, USAGE, CANCELLED = 1, 2, 130
@@ -71,7 +69,7 @@ def _open(given: argparse.Namespace) -> int:
             "There is no display here, so no window can open. Use "
             "'tomoscribe headless OUT [INPUT]' for the same job without one."
         )
-    from workstation.app import run as run_window
+    from workstation.start import run as run_window
 
     return run_window(given.paths)
 
@@ -141,6 +139,8 @@ def _stored_report(settings: Settings, study_key: str) -> Report:
 
 
 def _headless(given: argparse.Namespace, terminal: _Terminal) -> None:
+    from workstation.headless import run_headless
+
     source = given.input or terminal.settings.study
     volume = terminal.open_volume(source)
     for path in run_headless(terminal.settings, volume, given.out, terminal.cancelled):
@@ -148,6 +148,8 @@ def _headless(given: argparse.Namespace, terminal: _Terminal) -> None:
 
 
 def _selftest(_given: argparse.Namespace, terminal: _Terminal) -> None:
+    from workstation.selftest import run_selftest
+
     failed = 0
     for name, fault in run_selftest(terminal.settings, terminal.pool):
         print(f"{'FAILED' if fault else 'ok':>6}  {name}" + (f": {fault}" if fault else ""))

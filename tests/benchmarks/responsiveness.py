@@ -12,12 +12,9 @@ encodes the scan anew: the window is moved by 1 HU each time, so nothing is cach
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import resource
-import runpy
 import statistics
-import subprocess
 import sys
 import tempfile
 import threading
@@ -32,14 +29,15 @@ from PySide6.QtCore import QEventLoop, QObject, QPoint, QPointF, Qt, QTimer, Sig
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import QApplication
 
-import workstation.app
 from model_runtime import api
-from workstation.app import _SWITCH_SECONDS, Workstation
+from tests.benchmarks.starting import started
+from workstation.app import Workstation
 from workstation.consulting import AS_SHOWN
 from workstation.core.display import Window
 from workstation.core.errors import ModelError
 from workstation.core.session import Pane
 from workstation.settings import Settings
+from workstation.start import SWITCH_SECONDS
 from workstation.ui.theme import apply_theme
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -214,48 +212,6 @@ def tell(trace: Trace, what: str) -> None:
         sys.stderr.write(f"{what}: {count} × {place}\n")
 
 
-def start_child() -> None:
-    """Be ``python -m workstation open`` that says when it is usable, then leaves."""
-    times: dict[str, float] = {}
-    run = workstation.app.run
-
-    def watch(desk: Workstation) -> None:
-        def note(name: str) -> None:
-            times.setdefault(name, time.monotonic())
-            if len(times) == 3:
-                sys.stdout.write(json.dumps(times) + "\n")
-                sys.stdout.flush()
-                QTimer.singleShot(0, desk, desk.window.close)
-
-        def painted() -> None:
-            note("window")
-            if desk.reading.volume is not None:
-                note("slice")
-
-        desk.images.pane(Pane.AXIAL).painted.connect(painted)
-        desk.pump.loaded.connect(lambda _info: note("model"))
-
-    workstation.app.run = lambda paths: run(paths, watch)
-    sys.argv = ["tomoscribe", "open"]
-    runpy.run_module("workstation", run_name="__main__", alter_sys=True)
-
-
-def start_times(data: Path, count: int) -> list[dict[str, float]]:
-    """Seconds from starting the program to window, first slice and model, each time."""
-    environment = {**os.environ, "TOMOSCRIBE_DATA_FOLDER": str(data)}
-    times = []
-    for _ in range(count):
-        command = [sys.executable, "-m", "tests.benchmarks.responsiveness", "--start-child"]
-        start = time.monotonic()
-        told = subprocess.run(
-            command, env=environment, capture_output=True, text=True, check=True,
-            cwd=ROOT,
-        )
-        found = json.loads(told.stdout.splitlines()[0])
-        times.append({name: moment - start for name, moment in found.items()})
-    return times
-
-
 def gap_table(rows: dict[str, list[float]]) -> str:
     """Format the gaps."""
     lines = ["| gaps of the event loop, ms | count | p50 | p99 | max |", "|---|---|---|---|---|"]
@@ -268,7 +224,13 @@ def gap_table(rows: dict[str, list[float]]) -> str:
 def other_table(starts: list[dict[str, float]], cancelled: list[float]) -> str:
     """Format starts, cancelling and memory."""
     lines = ["| | each time | target |", "|---|---|---|"]
-    names = {"window": "window painted", "slice": "first slice painted", "model": "model ready"}
+    names = {
+        "splash": "splash painted",
+        "window": "window painted",
+        "slice": "first slice painted",
+        "model": "model ready",
+        "gap": "longest gap between window and model",
+    }
     for key, name in names.items():
         each = " · ".join(f"{start[key]:.1f}" for start in starts)
         target = f"second < {START_SECONDS:.0f}" if key == "slice" else ""
@@ -308,21 +270,17 @@ def main() -> int:
     parser.add_argument("--seconds", type=int, default=15, help="how long is drafted each time")
     parser.add_argument("--starts", type=int, default=3)
     parser.add_argument(
-        "--switch", type=float, default=_SWITCH_SECONDS, help="sys.setswitchinterval, s"
+        "--switch", type=float, default=SWITCH_SECONDS, help="sys.setswitchinterval, s"
     )
     parser.add_argument("--trace", action="store_true")
-    parser.add_argument("--start-child", action="store_true", help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.start_child:
-        start_child()
-        return 0
     load = f"{os.getloadavg()[0]:.1f}"
     sys.setswitchinterval(options.switch)
     application = QApplication(sys.argv[:1])
     apply_theme(application)
     with tempfile.TemporaryDirectory() as folder:
         rows, cancelled = measure(options, Path(folder) / "gaps")
-        starts = start_times(Path(folder) / "starts", options.starts)
+        starts = [started(Path(folder) / "starts") for _ in range(options.starts)]
     sys.stdout.write(
         f"{os.cpu_count()} processors, load average {load} before and "
         f"{os.getloadavg()[0]:.1f} after.\n\n{gap_table(rows)}\n\n"

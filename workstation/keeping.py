@@ -1,0 +1,53 @@
+"""Where reports are kept, and what happens to typing that cannot be."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from workstation.archive.journal import Journal
+from workstation.archive.report_archive import ReportArchive
+from workstation.archive.report_session import ReportSession
+from workstation.core.errors import StorageError
+from workstation.core.study import Severity
+from workstation.ui.notifications import Notifications
+
+
+class Keeping:
+    """The archive of a data folder; without one, ``journal`` is None and it is told."""
+
+    def __init__(self, folder: Path, notifications: Notifications) -> None:
+        self._notifications = notifications
+        self._held_once = False
+        self.journal = self._open(folder)
+
+    def _open(self, folder: Path) -> Journal | None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            return Journal(ReportArchive(folder / "reports.db"))
+        except (StorageError, OSError) as error:
+            sentence = (
+                error.message
+                if isinstance(error, StorageError)
+                else f"Reports cannot be kept in {folder}: {error.strerror}."
+            )
+            self._notifications.show(sentence, Severity.ERROR, repr(error))
+            return None
+
+    def may_close(self, session: ReportSession | None) -> bool:
+        """Hold the window once where typing is not on disk, and put a copy elsewhere."""
+        error = session.status().journal.error if session is not None else None
+        if session is None or error is None or self._held_once:
+            return True
+        self._held_once = True
+        copy = Path(tempfile.gettempdir()) / f"tomoscribe-report-{os.getpid()}.json"
+        try:
+            session.save_copy(copy)
+            kept = f"A copy was written to {copy}."
+        except StorageError as fault:
+            kept = fault.message
+        self._notifications.show(
+            f"{error.message} {kept} Close again to leave.", Severity.ERROR, error.details
+        )
+        return False
