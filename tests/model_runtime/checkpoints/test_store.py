@@ -154,7 +154,7 @@ def _retell(folder: Path) -> None:
         (_retell, "config.json is damaged or was changed"),
         (lambda folder: (folder / "manifest.json").unlink(), "lacks manifest.json"),
         (lambda folder: (folder / "manifest.json").write_text("{"), "damaged"),
-        (lambda folder: shutil.rmtree(folder), "no model named"),
+        (shutil.rmtree, "no model named"),
     ],
 )
 def test_what_does_not_load_is_not_used(
@@ -257,7 +257,7 @@ def test_a_full_disk_is_said_and_leaves_nothing(
         return copied(source, target, meter)
 
     monkeypatch.setattr(staging, "_copied", full)
-    with pytest.raises(WeightsError, match="is full. Nothing was installed"):
+    with pytest.raises(WeightsError, match=r"is full\. Nothing was installed"):
         store.install(str(published_vlm))
     assert _names(store) == ["demo"]
     assert _is_tidy(store)
@@ -269,7 +269,7 @@ def test_too_small_a_disk_is_said_beforehand(
     monkeypatch.setattr(
         staging.shutil, "disk_usage", lambda _path: shutil._ntuple_diskusage(10, 9, 1)
     )
-    with pytest.raises(WeightsError, match="0.0 GB are free"):
+    with pytest.raises(WeightsError, match=r"0\.0 GB are free"):
         store.install(str(published_vlm))
     assert _is_tidy(store)
 
