@@ -160,7 +160,7 @@ def wide_vlm(published_vlm: Path, tmp_path: Path) -> Callable[[torch.dtype], Pat
 def test_loading_never_takes_two_copies(
     published_vlm: Path, wide_vlm: Callable[[torch.dtype], Path], stored: torch.dtype, share: float
 ) -> None:
-    """What is stored as it is computed with is mapped; of the rest, one tensor after another is widened.
+    """What is stored as it is computed with is mapped; the rest is widened tensor by tensor.
 
     The libraries count the mapped file too, half the size of the widened one.
     """
