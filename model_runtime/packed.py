@@ -8,6 +8,7 @@ matrix), for which the matrix is unpacked for a moment.
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -22,6 +23,9 @@ _ROWS = 64
 
 _TILE = 128
 """CUDA's packing takes eight tiles of sixteen columns at a time."""
+
+_PIECE = 2**20
+"""So many weights are packed at a time."""
 
 _WIDE = 16
 """From so many rows on, unpacking an eight-bit matrix is cheaper than multiplying by it."""
@@ -57,10 +61,18 @@ class PackedLinear(nn.Module):
         """Rebuild the matrix (rows × columns) as the product sees it."""
         raise NotImplementedError
 
-    def _filled(self, whole: nn.Linear, rows: int) -> Tensor:
-        """Fill the matrix up with zeros to ``rows`` and to whole columns of the kernel."""
-        filling = (0, self._columns - self.in_features, 0, rows - self.out_features)
-        return functional.pad(whole.weight.detach().float(), filling)
+    def _pieces(self, whole: nn.Linear, rows: int) -> Iterator[tuple[slice, Tensor]]:
+        """Yield the matrix in float32, some rows at a time, and which they are.
+
+        It is filled up with zeros to ``rows`` and to whole columns of the kernel. Whole
+        matrices in float32 would stay behind as holes in the process's memory.
+        """
+        step = max(1, _PIECE // self._columns // _ROWS) * _ROWS
+        for start in range(0, rows, step):
+            stop = min(start + step, rows)
+            piece = whole.weight.detach()[start:stop].float()
+            filling = (0, self._columns - self.in_features, 0, stop - start - len(piece))
+            yield slice(start, stop), functional.pad(piece, filling)
 
     def _narrowed(self, rows: Tensor) -> Tensor:
         """Give rows the type and the width that the kernels take."""
@@ -91,13 +103,16 @@ class Int8Linear(PackedLinear):
 
     def __init__(self, whole: nn.Linear) -> None:
         super().__init__(whole)
-        weight = self._filled(whole, self.out_features)
-        scale = weight.abs().amax(1).clamp_min(1e-12).div(127).bfloat16()
-        levels = (weight / scale.float()[:, None]).round().clamp(-127, 127)
-        self.register_buffer("weight", levels.to(torch.int8))
+        device, shape = whole.weight.device, (self.out_features, self._columns)
+        self.register_buffer("weight", torch.empty(shape, dtype=torch.int8, device=device))
+        scale = torch.empty(self.out_features, dtype=torch.bfloat16, device=device)
         self.register_buffer("scale", scale)
         self.weight: Tensor
         self.scale: Tensor
+        for place, piece in self._pieces(whole, self.out_features):
+            self.scale[place] = piece.abs().amax(1).clamp_min(1e-12) / 127
+            levels = (piece / self.scale[place].float()[:, None]).round_()
+            self.weight[place] = levels.clamp_(-127, 127).to(torch.int8)
 
     def product(self, rows: Tensor) -> Tensor:
         """Multiply by the kernel where rows are few, else by the unpacked matrix.
@@ -126,17 +141,9 @@ class Int4Linear(PackedLinear):
         super().__init__(whole)
         self._packed_on = whole.weight.device.type
         rows = _up(self.out_features, _ROWS)
-        grouped = self._filled(whole, rows).view(rows, -1, GROUP)
-        low, high = grouped.amin(2), grouped.amax(2)
-        scale = ((high - low) / 15).clamp_min(1e-12).bfloat16()
-        # Level 8 stands for the offset itself.
-        offset = (low + 8 * scale.float()).bfloat16()
-        levels = (grouped - offset.float()[..., None]) / scale.float()[..., None] + 8
-        # A weight that is no number has no level; its scale carries it to the result.
-        levels = levels.nan_to_num(0).round().clamp(0, 15).to(torch.int32)
-        self.register_buffer("weight", _packed(levels.view(rows, -1)))
-        scales = torch.stack((scale, offset), dim=2).transpose(0, 1).contiguous()
-        self.register_buffer("scales", scales)
+        pieces = [_four_bits(piece) for _, piece in self._pieces(whole, rows)]
+        self.register_buffer("weight", torch.cat([weight for weight, _ in pieces]))
+        self.register_buffer("scales", torch.cat([scales for _, scales in pieces], dim=1))
         self.weight: Tensor
         self.scales: Tensor
 
@@ -183,6 +190,20 @@ def _step(device: str) -> int:
 
 def _up(size: int, step: int) -> int:
     return -(-size // step) * step
+
+
+def _four_bits(piece: Tensor) -> tuple[Tensor, Tensor]:
+    """Pack some rows; returns them and their scales and offsets (groups × rows × 2)."""
+    grouped = piece.view(len(piece), -1, GROUP)
+    low, high = grouped.amin(2), grouped.amax(2)
+    scale = ((high - low) / 15).clamp_min(1e-12).bfloat16()
+    # Level 8 stands for the offset itself.
+    offset = (low + 8 * scale.float()).bfloat16()
+    levels = (grouped - offset.float()[..., None]) / scale.float()[..., None] + 8
+    # A weight that is no number has no level; its scale carries it to the result.
+    levels = levels.nan_to_num_(0).round_().clamp_(0, 15).to(torch.int32)
+    scales = torch.stack((scale, offset), dim=2).transpose(0, 1).contiguous()
+    return _packed(levels.view(len(piece), -1)), scales
 
 
 def _packed(levels: Tensor) -> Tensor:

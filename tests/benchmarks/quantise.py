@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import argparse
 import copy
-import gc
+import multiprocessing
 import os
 import statistics
 import sys
+import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -33,10 +35,10 @@ from model_runtime.decode import Sampling, advance, forked, prefix_cache, tokens
 from model_runtime.evaluation.answers import model_input
 from model_runtime.phantom.case import Case, sample_case
 from model_runtime.phantom.language import report
-from model_runtime.placement import Precision
+from model_runtime.placement import Placement, Precision
 from model_runtime.quantise import quantise, weight_bytes
 from model_runtime.vlm import Vlm
-from model_runtime.weights import LoadedModel, load_folder
+from model_runtime.weights import LoadedModel, load_folder, save_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 FIRST_SEED = 200_000
@@ -46,11 +48,10 @@ MIDDLE = LanguageConfig(32_000, 1024, 2816, layers=12, heads=16, kv_heads=4, max
 
 @dataclass(frozen=True)
 class Size:
-    """Megabytes: of the decoder layers, of the whole model, and what the process grew by."""
+    """Megabytes of the decoder layers and of the whole model."""
 
     layers: float
     whole: float
-    resident: float
 
 
 @dataclass(frozen=True)
@@ -63,21 +64,46 @@ class Agreement:
     perplexity: float
 
 
-def resident() -> float:
-    """Megabytes of this process that lie in memory."""
-    gc.collect()
-    return float(psutil.Process().memory_info().rss / MEGA)
+def own_memory() -> float:
+    """Megabytes that this process holds for itself: maps of files do not count."""
+    if not sys.platform.startswith("linux"):
+        return float(psutil.Process().memory_info().rss / MEGA)
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return int(status.split("RssAnon:")[1].split()[0]) * 1024 / MEGA
+
+
+def loading(folder: Path, precision: Precision) -> tuple[float, float]:
+    """Megabytes that this process grows by when it loads a model: afterwards, and at most."""
+    before, most, done = own_memory(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not done.wait(0.005):
+            most.append(own_memory())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    model = load_folder(folder, Placement("cpu", precision))
+    after = own_memory()
+    done.set()
+    watcher.join()
+    del model
+    return after - before, max(*most, after) - before
+
+
+def loaded_apart(folder: Path, precision: Precision) -> tuple[float, float]:
+    """Measure :func:`loading` in a process of its own."""
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        return pool.apply(loading, (folder, precision))
 
 
 def stored(vlm: Vlm) -> tuple[dict[Precision, Vlm], dict[Precision, Size]]:
     """Copy a model into every precision."""
     forms, sizes = {}, {}
     for precision in Precision:
-        before = resident()
         copied = copy.deepcopy(vlm)
         quantise(copied, precision)
         layers, whole = weight_bytes(copied.model.layers), weight_bytes(copied)
-        sizes[precision] = Size(layers / MEGA, whole / MEGA, resident() - before)
+        sizes[precision] = Size(layers / MEGA, whole / MEGA)
         forms[precision] = copied
     return forms, sizes
 
@@ -183,21 +209,26 @@ def middle_table(options: argparse.Namespace) -> None:
     """Print the table of a decoder whose weights do not fit in the processor's caches."""
     model = load_folder(ROOT / "resources" / "models" / "demo")
     torch.manual_seed(0)
-    vlm = Vlm(replace(model.config.vlm, language=MIDDLE)).eval().requires_grad_(False)
+    config = replace(model.config, vlm=replace(model.config.vlm, language=MIDDLE))
+    vlm = Vlm(config.vlm).eval().requires_grad_(False)
+    with tempfile.TemporaryDirectory() as name:
+        save_folder(Path(name), config, model.tokenizer, model.siglip, vlm, "random")
+        memory = {precision: loaded_apart(Path(name), precision) for precision in Precision}
     forms, sizes = stored(vlm)
     image, prompt = torch.randn(1, 192, MIDDLE.hidden_size) * 0.02, torch.arange(10)[None]
     paces = pace(forms, image, prompt, 16, options.rounds)
     count = sum(weight.numel() for weight in vlm.parameters()) / MEGA
     print(f"\nRandom decoder, {MIDDLE.layers} layers × {MIDDLE.hidden_size}, {count:.0f} M:\n")
     print(
-        "| precision | layers, MB | whole model, MB | process grew by, MB | tokens/s"
-        " | against float32 |"
+        "| precision | layers, MB | whole model, MB | process grows by, MB | at most while loading"
+        " | tokens/s | against float32 |"
     )
-    print("|---|--:|--:|--:|--:|--:|")
+    print("|---|--:|--:|--:|--:|--:|--:|")
     for form, size in sizes.items():
         ratio = paces[form] / paces[Precision.FLOAT32]
+        after, most = memory[form]
         print(
-            f"| {form} | {size.layers:.0f} | {size.whole:.0f} | {size.resident:.0f}"
+            f"| {form} | {size.layers:.0f} | {size.whole:.0f} | {after:.0f} | {most:.0f}"
             f" | {paces[form]:.1f} | {ratio:.2f}× |"
         )
 

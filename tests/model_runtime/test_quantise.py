@@ -209,6 +209,20 @@ def test_the_kernel_multiplies_by_what_is_unpacked(
 
 
 @pytest.mark.parametrize("form", [Int8Linear, Int4Linear])
+def test_packing_some_rows_at_a_time_changes_nothing(
+    form: type[PackedLinear], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(3)
+    whole = nn.Linear(192, 330)
+    kept = whole.weight.detach().clone()
+    once = form(whole)
+    monkeypatch.setattr("model_runtime.packed._PIECE", 64 * 192)
+    often = form(whole)
+    assert torch.equal(whole.weight, kept)
+    assert all(map(torch.equal, once.buffers(), often.buffers()))
+
+
+@pytest.mark.parametrize("form", [Int8Linear, Int4Linear])
 def test_gradients_flow_through_to_the_image(form: type[PackedLinear]) -> None:
     torch.manual_seed(2)
     packed = form(nn.Linear(96, 48))
