@@ -1,11 +1,13 @@
 """How the window comes up: a splash first, and behind it all that is slow to import.
 
 Loading torch's libraries holds the interpreter for some tenths of a second, during which no
-window answers. So it is done before there is one.
+window answers. So it is done before there is one. What else the model's thread imports makes so
+many objects that looking through them for garbage takes as long; that is left until it is done.
 """
 
 from __future__ import annotations
 
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 SWITCH_SECONDS = 0.001
 """The GUI gets the interpreter back from a busy model thread within this time."""
 _SLOW = "torch"
+_LOADING_MILLISECONDS = 60_000
 AfterStart = Callable[["Workstation"], None]
 
 
@@ -86,9 +89,19 @@ class Starting(QObject):
         self._splash.close()
         self._splash.deleteLater()
         self._splash = None
+        workstation.pump.loaded.connect(self._on_model)
+        workstation.pump.load_failed.connect(self._on_model)
+        QTimer.singleShot(_LOADING_MILLISECONDS, self, self._on_model)
         QTimer.singleShot(0, self, self._open_paths)
         if self._after_start is not None:
             self._after_start(workstation)
+
+    @Slot()
+    def _on_model(self) -> None:
+        """Look for garbage again, but no more among what was imported."""
+        if not gc.isenabled():
+            gc.freeze()
+            gc.enable()
 
     @Slot()
     def _open_paths(self) -> None:
@@ -117,6 +130,7 @@ def _built(settings: Settings, complaints: Sequence[str]) -> Workstation:
 def run(paths: Sequence[Path], after_start: AfterStart | None = None) -> int:
     """Open the window and stay until it is closed; returns the exit status."""
     sys.setswitchinterval(SWITCH_SECONDS)
+    gc.disable()
     QGuiApplication.setApplicationName("Tomoscribe")
     application = QApplication.instance() or QApplication(sys.argv[:1])
     if not isinstance(application, QApplication):
