@@ -16,7 +16,7 @@ def check_folder(folder: Path) -> Contents:
     WeightsError
         Where something is missing, damaged or of another model.
     """
-    from model_runtime.checkpoints.network import check_fit, on_meta
+    from model_runtime.checkpoints.network import check_fit, check_opens, on_meta
     from model_runtime.siglip import Siglip
     from model_runtime.vlm import Vlm
 
@@ -26,6 +26,9 @@ def check_folder(folder: Path) -> Contents:
         check_fit(on_meta(lambda: Siglip(siglip)), contents.siglip_tensors, folder)
     if vlm is not None and contents.vlm_tensors is not None:
         check_fit(on_meta(lambda: Vlm(vlm)), contents.vlm_tensors, folder)
+    for path in sorted(contents.paths):
+        if path.suffix == ".safetensors":
+            check_opens(path)
     return contents
 
 

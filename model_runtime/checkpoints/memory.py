@@ -65,7 +65,7 @@ def check_memory(contents: Iterable[Contents], placement: Placement) -> None:
     smaller = tuple(Precision)[tuple(Precision).index(placement.precision) + 1 :]
     offers = [(each, bytes_needed(parts, each)) for each in smaller]
     fits = [f"{each} needs {_giga(size)}" for each, size in offers if size <= free]
-    rest = " and ".join(fits) + "." if fits else "nothing smaller fits either."
+    rest = ", ".join(fits) + "." if fits else "nothing smaller fits either."
     where = "memory" if placement.device == "cpu" else "GPU memory"
     raise NotEnoughMemoryError(
         f"The model needs {_giga(need)} of {where} as {placement.precision}, "

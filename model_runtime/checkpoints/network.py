@@ -97,6 +97,21 @@ def check_fit(network: nn.Module, tensors: Mapping[str, Stored], where: Path) ->
     )
 
 
+def check_opens(path: Path) -> None:
+    """Let the library judge a file's header, without its weights.
+
+    Raises
+    ------
+    WeightsError
+        Where tensors overlap, or the header is otherwise not as it has to be.
+    """
+    try:
+        with safe_open(path, framework="pt", device="cpu"):
+            pass
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path} is cut short or damaged: {error}.") from error
+
+
 def _sides(shape: tuple[int, ...]) -> str:
     return "×".join(map(str, shape)) or "a single number"
 

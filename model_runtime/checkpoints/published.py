@@ -139,12 +139,13 @@ def _prompt(table: Table, patch_token: int) -> PromptConfig:
     """Take the published layout of the prompt; only the tokens' ids differ."""
     ends = table["eos_token_id"]
     end = int(ends[0] if isinstance(ends, list) else ends)
-    pad = table.get("pad_token_id")
+    # Qwen's beginning of a text is never written and is what it pads with.
+    pads = [table[name] for name in ("pad_token_id", "bos_token_id") if table.get(name) is not None]
     return replace(
         published_7b().vlm.prompt,
         patch_token=patch_token,
         eos_token=end,
-        pad_token=end if pad is None else int(pad),
+        pad_token=int(pads[0]) if pads else end,
     )
 
 

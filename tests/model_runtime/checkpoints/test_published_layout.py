@@ -44,7 +44,7 @@ def test_the_configuration_is_read_as_it_stands(loaded: LoadedModel) -> None:
     assert config.vlm.language.hidden_size == 64
     assert config.vlm.language.rope_theta == 1_000_000
     prompt = config.vlm.prompt
-    assert (prompt.patch_token, prompt.eos_token) == (299, 297)
+    assert (prompt.patch_token, prompt.eos_token, prompt.pad_token) == (299, 297, 296)
     assert prompt.drops_first_text_token
     assert prompt.before_question == " "
     assert loaded.card == "The published card."
@@ -108,6 +108,23 @@ def test_bfloat16_narrows_the_decoder_and_leaves_head_and_encoders_whole(
     assert {t.dtype for t in whole if t.is_floating_point()} == {torch.float32}
     assert torch.equal(model.vlm.lm_head.weight, loaded.vlm.lm_head.weight)
     assert next(model.vlm.projector.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize(("precision", "bytes_each"), [(Precision.INT8, 1), (Precision.INT4, 0.5)])
+def test_layers_are_packed_from_the_mapped_file(
+    published_vlm: Path, loaded: LoadedModel, precision: Precision, bytes_each: float
+) -> None:
+    model = load_folder(published_vlm, Placement("cpu", precision))
+    matrix = model.vlm.model.layers[0].mlp.gate_proj
+    whole = loaded.vlm.model.layers[0].mlp.gate_proj.weight
+    assert matrix.weight.nbytes <= whole.numel() * bytes_each
+    ids = torch.tensor([[3, 4, 5, 6]])
+    with torch.inference_mode():
+        found = model.vlm.logits(model.vlm.embed(ids))[0, -1]
+        wanted = loaded.vlm.logits(loaded.vlm.embed(ids))[0, -1]
+    assert torch.isfinite(found).all()
+    assert torch.cosine_similarity(found.float(), wanted, dim=0) > 0.9
+    assert torch.equal(model.vlm.lm_head.weight, loaded.vlm.lm_head.weight)
 
 
 def test_the_model_is_known_by_both_checkpoints(

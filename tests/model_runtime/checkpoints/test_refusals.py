@@ -79,6 +79,18 @@ def _cut_in_header(folder: Path) -> None:
     _replace(folder / _SECOND, (folder / _SECOND).read_bytes()[:100])
 
 
+def _overlapping(folder: Path) -> None:
+    """Let the last tensor begin within the one before; the file stays as long as it was."""
+    content = (folder / _SECOND).read_bytes()
+    length = int.from_bytes(content[:8], "little")
+    table = json.loads(content[8 : 8 + length])
+    table.pop("__metadata__", None)
+    last = max(table.values(), key=lambda entry: entry["data_offsets"])
+    last["data_offsets"] = [place - 4 for place in last["data_offsets"]]
+    header = json.dumps(table).encode().ljust(length)
+    _replace(folder / _SECOND, len(header).to_bytes(8, "little") + header + content[8 + length :])
+
+
 def _leading_out(folder: Path) -> None:
     outside = folder.parent / "elsewhere.safetensors"
     outside.write_bytes((folder / _SECOND).read_bytes())
@@ -107,6 +119,7 @@ def _first_to(file: str) -> Change:
         (lambda folder: _replace(folder / _SECOND, b""), "cut short or damaged"),
         (_cut, r"cut short or damaged: it should hold [\d,]+ bytes"),
         (_cut_in_header, "cut short or damaged"),
+        (_overlapping, "damaged"),
         (_leading_out, "link that leads out"),
         (_pickles_only, "pickle: opening it could run code"),
         (_first_to("../../etc/passwd"), "outside itself"),
