@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workstation.core.display import Window
+from workstation.core.evidence import SliceEvidence, evidence_on_slice
 from workstation.core.geometry import Geometry, Plane, PlaneAxes, Point, orientation_letters
 from workstation.core.session import Camera, OverlayLevel, Pane, Reading
 from workstation.core.volume import Volume
@@ -44,6 +45,8 @@ class SliceScene:
         Orientation at the left, right, top and bottom edge.
     corners : tuple of tuple of str
         Lines of text: top left, top right, bottom left, bottom right.
+    evidence : SliceEvidence or None
+        Blocks of the model's evidence, in the same millimetres as the crosshair.
     """
 
     volume_key: str
@@ -66,6 +69,7 @@ class SliceScene:
     synthetic: bool
     other_patient: bool
     badges: tuple[str, ...]
+    evidence: SliceEvidence | None = None
 
 
 @dataclass(frozen=True)
@@ -111,7 +115,7 @@ def _slice_scene(reading: Reading, volume: Volume, plane: Plane) -> SliceScene:
     vectors = axes.vectors(geometry)
     index = axes.slice_index(geometry, reading.cursor)
     grid_index = axes.grid_index(geometry, index)
-    centre = _slice_centre(geometry, axes, grid_index)
+    centre, extent = _slice_centre(geometry, axes, grid_index), _extent(geometry, axes)
     offset = np.array(reading.cursor) - np.array(centre)
     shown = reading.overlay is not OverlayLevel.NONE
     return SliceScene(
@@ -123,7 +127,7 @@ def _slice_scene(reading: Reading, volume: Volume, plane: Plane) -> SliceScene:
         grid_index=grid_index,
         available=_is_available(volume, axes, grid_index),
         centre=centre,
-        extent=_extent(geometry, axes),
+        extent=extent,
         camera=reading.cameras[plane],
         window=reading.window,
         inverted=reading.inverted,
@@ -135,7 +139,16 @@ def _slice_scene(reading: Reading, volume: Volume, plane: Plane) -> SliceScene:
         synthetic=volume.series.synthetic,
         other_patient=reading.other_patient,
         badges=tuple(notice.badge for notice in volume.notices if notice.badge),
+        evidence=_evidence(reading, centre, vectors, extent),
     )
+
+
+def _evidence(
+    reading: Reading, centre: Point, vectors: NDArray[np.float64], extent: tuple[float, float]
+) -> SliceEvidence | None:
+    if reading.evidence is None:
+        return None
+    return evidence_on_slice(reading.evidence, centre, vectors, extent)
 
 
 def _slice_centre(geometry: Geometry, axes: PlaneAxes, grid_index: int) -> Point:

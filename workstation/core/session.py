@@ -15,6 +15,7 @@ from typing import ClassVar
 import numpy as np
 from psygnal import SignalGroupDescriptor
 
+from model_runtime.api import HeatMap
 from workstation.core.display import Window
 from workstation.core.geometry import Plane, PlaneAxes, Point
 from workstation.core.volume import Volume
@@ -67,6 +68,8 @@ class Reading:
         Slices available so far; changes as a series arrives.
     other_patient : bool
         True for a prior case of somebody else, which stands under a banner.
+    evidence : HeatMap or None
+        Where the model's words come from, drawn over the slices; goes with the volume.
     """
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
@@ -82,9 +85,11 @@ class Reading:
     overlay: OverlayLevel = OverlayLevel.ALL
     crosshair: bool = True
     other_patient: bool = False
+    evidence: HeatMap | None = None
 
     def open(self, volume: Volume | None, window: Window | None = None) -> None:
         """Put a volume on screen: cursor at its centre, cameras fitted, its own window."""
+        self.evidence = None
         self.volume = volume
         self.cameras = _CAMERAS
         self.inverted = False
