@@ -7,6 +7,7 @@ module is, so import it in the thread that runs the model or before the window o
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 import time
@@ -96,7 +97,10 @@ class LocalEngine:
     def close(self) -> None:
         """Free weights and caches; later requests fail with a sentence."""
         self._model = None
-        self._encodings.clear()
+        self._encodings = Encodings()
+        gc.collect()  # networks refer to themselves in circles
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
 
     def stream(self, request: api.Request, cancelled: Cancelled) -> Iterator[api.Event]:
         """Answer a request; see :class:`model_runtime.api.Engine`."""

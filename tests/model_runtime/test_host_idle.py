@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -157,3 +158,15 @@ def test_an_idle_process_is_gone_and_its_memory_with_it(
     assert not resting.is_loaded
     assert isinstance(_events(engine, _report(chest))[-1], api.Done)
     engine.close()
+
+
+def test_unloaded_no_weight_is_left_in_memory(tiny_model: Path, chest: api.VolumeInput) -> None:
+    engine = LocalEngine(tiny_model)
+    _events(engine, _report(chest))
+    _events(engine, api.Request(1, api.Task.EMBED_VOLUME, chest))
+    model = engine._model
+    networks = [weakref.ref(model.vlm), weakref.ref(model.contrastive)]
+    weights = [weakref.ref(weight) for weight in model.vlm.parameters()]
+    del model
+    engine.close()
+    assert {each() for each in (*networks, *weights)} == {None}
