@@ -64,7 +64,9 @@ def _look_actions(reading: Reading) -> tuple[Action, ...]:
         _on_images(reading, "view.maximise", "Maximise or restore the view",
                    lambda: reading.toggle_maximised(reading.active), "Return",
                    checked=lambda: reading.maximised is not None),
-        _on_images(reading, "view.reset", "Fit the views", reading.reset_cameras, "R", "Esc"),
+        _on_images(reading, "view.reset", "Fit the views", reading.reset_cameras, "R"),
+        _on_images(reading, "view.dismiss", "Hide the evidence, else fit the views",
+                   partial(_dismiss, reading), "Esc"),
     )  # fmt: skip
 
 
@@ -132,6 +134,13 @@ def _overlay(reading: Reading) -> None:
 
 def _invert(reading: Reading) -> None:
     reading.inverted = not reading.inverted
+
+
+def _dismiss(reading: Reading) -> None:
+    if reading.evidence is not None:
+        reading.evidence = None
+    else:
+        reading.reset_cameras()
 
 
 def _crosshair(reading: Reading) -> None:

@@ -27,6 +27,7 @@ class Tone(Enum):
     AXIAL = (232, 84, 78)
     SAGITTAL = (232, 206, 70)
     CORONAL = (96, 200, 110)
+    MODEL = (167, 139, 218)
 
     @classmethod
     def of(cls, plane: Plane) -> Tone:
@@ -183,16 +184,25 @@ def _scale_bar(scene: SliceScene, mapping: SliceMapping) -> tuple[Mark, ...]:
 
 def _warnings(scene: SliceScene, width: float, top: float) -> tuple[TextMark, ...]:
     """Warnings stay whatever the overlay level: top right, below the corner's text."""
-    lines = [f"⚠ {badge}" for badge in scene.badges]
-    if not scene.calibrated:
-        lines.append("⚠ px not mm")
-    if scene.synthetic:
-        lines.append("SYNTHETIC")
     start = top + MARGIN + LINE_HEIGHT * len(scene.corners[1])
     return tuple(
         TextMark(line, width - MARGIN, start + LINE_HEIGHT * row, (1, -1), Tone.AMBER)
-        for row, line in enumerate(lines)
+        for row, line in enumerate(_warning_lines(scene))
     )
+
+
+def _warning_lines(scene: SliceScene) -> tuple[str, ...]:
+    return (
+        *(f"⚠ {badge}" for badge in scene.badges),
+        *(() if scene.calibrated else ("⚠ px not mm",)),
+        *(("SYNTHETIC",) if scene.synthetic else ()),
+    )
+
+
+def under_warnings(scene: SliceScene) -> float:
+    """Pixels from the top at which the top right corner is free."""
+    rows = len(scene.corners[1]) + len(_warning_lines(scene))
+    return (_BANNER_HEIGHT if scene.other_patient else 0) + MARGIN + LINE_HEIGHT * rows
 
 
 def _banner(scene: SliceScene, width: float) -> tuple[BannerMark, ...]:

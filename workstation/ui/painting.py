@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
 
+from workstation.render.evidence_marks import BlockMark
 from workstation.render.overlay import BannerMark, LineMark, Mark, TextMark, Tone
 from workstation.render.slice_view import GreyPicture
 
@@ -15,6 +16,7 @@ LETTER_PIXELS = 14
 _HALO = QColor(0, 0, 0, 190)
 _HALO_OFFSETS = ((-1, 0), (1, 0), (0, -1), (0, 1), (-1, -1), (1, 1), (-1, 1), (1, -1))
 _BLACK = QColor(0, 0, 0)
+_EDGE_OPACITY = 0.7
 
 
 def overlay_font(large: bool = False) -> QFont:
@@ -37,6 +39,18 @@ def paint_marks(painter: QPainter, marks: Iterable[Mark]) -> None:
                 painter.drawLine(QLineF(mark.x0, mark.y0, mark.x1, mark.y1))
             case BannerMark():
                 _paint_banner(painter, mark)
+
+
+def paint_blocks(painter: QPainter, blocks: Iterable[BlockMark]) -> None:
+    """Paint translucent polygons, each with a thin edge of its colour."""
+    for block in blocks:
+        inside, edge = _colour(block.tone), _colour(block.tone)
+        inside.setAlphaF(block.opacity)
+        edge.setAlphaF(_EDGE_OPACITY)
+        painter.setPen(QPen(edge, 1))
+        painter.setBrush(inside)
+        painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in block.outline]))
+    painter.setBrush(Qt.BrushStyle.NoBrush)
 
 
 def paint_grey(painter: QPainter, picture: GreyPicture, pixel_ratio: float) -> None:

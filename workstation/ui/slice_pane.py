@@ -20,11 +20,12 @@ from workstation.core.geometry import Plane, Point
 from workstation.core.scene import SliceScene
 from workstation.core.session import Pane, Reading
 from workstation.core.volume import Volume
+from workstation.render.evidence_marks import evidence_blocks, evidence_legend
 from workstation.render.mapping import SliceMapping
 from workstation.render.overlay import describe_point, slice_marks
 from workstation.render.slice_view import GreyPicture, SliceView
 from workstation.ui.mouse import Drag, Gesture, Wheel
-from workstation.ui.painting import paint_grey, paint_marks
+from workstation.ui.painting import paint_blocks, paint_grey, paint_marks
 
 ACCENT = QColor("#5aa0e6")
 LINE = QColor("#3a3b40")
@@ -108,8 +109,10 @@ class SlicePane(QWidget):
         if self._scene is not None and mapping is not None:
             ratio = self.devicePixelRatioF()
             paint_grey(painter, self._grey(self._scene, ratio), ratio)
+            paint_blocks(painter, evidence_blocks(self._scene, mapping))
             painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
             paint_marks(painter, slice_marks(self._scene, mapping, self._readout()))
+            paint_marks(painter, evidence_legend(self._scene, mapping))
             paint_frame(painter, self, self._scene.active)
         painter.end()
         self.painted.emit()
