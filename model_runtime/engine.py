@@ -99,7 +99,7 @@ class LocalEngine:
         self._model = None
         self._encodings = Encodings()
         gc.collect()  # networks refer to themselves in circles
-        if torch.cuda.is_initialized():
+        if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
     def stream(self, request: api.Request, cancelled: Cancelled) -> Iterator[api.Event]:

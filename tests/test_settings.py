@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from model_runtime.placement import Precision
 from workstation.settings import Settings, load_settings
 
 
@@ -23,6 +24,27 @@ def test_a_wrong_value_is_told_and_the_rest_is_kept(tmp_path: Path) -> None:
     assert settings.author == "Dr. A"
     assert len(complaints) == 2
     assert any("nonsense" in sentence for sentence in complaints)
+
+
+def test_how_the_model_runs(tmp_path: Path) -> None:
+    path = tmp_path / "settings.toml"
+    path.write_text(
+        'model_host = "process"\nmodel_device = "cuda:1"\nmodel_precision = "int8"\n'
+        "idle_unload_minutes = 0.5\n"
+    )
+    settings, complaints = load_settings(path)
+    assert complaints == []
+    assert (settings.model_host, settings.model_device) == ("process", "cuda:1")
+    assert settings.model_precision is Precision.INT8
+    assert settings.idle_unload_minutes == 0.5
+    path.write_text(
+        'model_host = "moon"\nmodel_device = "gpu"\nmodel_precision = "int3"\n'
+        "idle_unload_minutes = -1\n"
+    )
+    settings, complaints = load_settings(path)
+    assert len(complaints) >= 4
+    assert (settings.model_host, settings.model_device) == ("thread", "auto")
+    assert (settings.model_precision, settings.idle_unload_minutes) == ("auto", 0.0)
 
 
 def test_a_broken_file_is_told(tmp_path: Path) -> None:

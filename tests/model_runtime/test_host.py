@@ -65,6 +65,10 @@ def _after_restart(events: list[api.Event]) -> list[api.Event]:
     return events[places[-1] + 1 :] if places else events
 
 
+def _maps_of(events: list[api.Event]) -> list[api.HeatMap]:
+    return [one for event in events if isinstance(event, api.Evidence) for one in event.maps]
+
+
 def _gone(process: int) -> bool:
     try:
         state = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2]
@@ -109,8 +113,9 @@ def _killing(host: ProcessHost, *after: int) -> Callable[[api.Event], None]:
         lambda volume: api.Request(1, api.Task.QUESTION, volume, "Is it?", ("yes", "no")),
         lambda volume: api.Request(1, api.Task.EMBED_VOLUME, volume),
         lambda _volume: api.Request(1, api.Task.EMBED_TEXT, text="a nodule"),
+        lambda volume: api.Request(1, api.Task.EVIDENCE, volume, target="A nodule."),
     ],
-    ids=["report", "sampled report", "question", "choices", "volume", "text"],
+    ids=["report", "sampled report", "question", "choices", "volume", "text", "evidence"],
 )
 def test_it_answers_as_the_local_engine_does(
     local: LocalEngine,
@@ -127,6 +132,10 @@ def test_it_answers_as_the_local_engine_does(
     assert replace(done.provenance, **same) == replace(expected.provenance, **same)
     if expected.embedding is not None:
         np.testing.assert_array_equal(done.embedding, expected.embedding)
+    for one, other in zip(_maps_of(found), _maps_of(wanted), strict=True):
+        np.testing.assert_array_equal(one.values, other.values)
+        np.testing.assert_array_equal(one.index_to_lps, other.index_to_lps)
+    assert bool(_maps_of(found)) == (done.provenance.task is api.Task.EVIDENCE)
     choices = [[e for e in events if isinstance(e, api.Choices)] for events in (found, wanted)]
     assert choices[0] == choices[1]
     assert host.info == local.info
