@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from model_runtime.checkpoints.store import ModelStore
 from workstation.settings import RESOURCES, Settings
+
+if TYPE_CHECKING:
+    from model_runtime.checkpoints.store import ModelStore
 
 BUNDLED = "demo"
 
 
 def model_store(settings: Settings) -> ModelStore:
     """Open the store of installed models, with the bundled demonstration model."""
+    # Not needed before the window is there.
+    from model_runtime.checkpoints.store import ModelStore
+
     return ModelStore(settings.data_folder / "models", {BUNDLED: RESOURCES / "models" / BUNDLED})
 
 

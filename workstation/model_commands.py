@@ -6,15 +6,17 @@ import argparse
 import sys
 from collections.abc import Callable
 from threading import Event
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from model_runtime.checkpoints.staging import Progress
-from model_runtime.checkpoints.store import Installed, ModelStore
 from model_runtime.errors import WeightsError
 from model_runtime.placement import Placement, Precision
 from workstation.core.errors import CancelledError, ModelError
 from workstation.model_choice import model_store
 from workstation.settings import Settings
+
+if TYPE_CHECKING:
+    from model_runtime.checkpoints.staging import Progress
+    from model_runtime.checkpoints.store import Installed, ModelStore
 
 _STEP = 5
 
