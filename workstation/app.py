@@ -18,6 +18,7 @@ from workstation.core.errors import StorageError
 from workstation.core.session import Reading
 from workstation.core.study import Severity
 from workstation.core.volume import Volume
+from workstation.explaining import Explaining
 from workstation.io.export import ExportDocument, export
 from workstation.io.pool import WorkerPool
 from workstation.keeping import Keeping
@@ -84,13 +85,13 @@ class Workstation(QObject):
             self.reading, self.pool, self.series_panel, self.window.strip, self.notifications
         )
         self.pump = Pump(engine or (lambda: load_engine(settings)))
-        panels = Panels(
-            self.report, self.ask, self.similar, self.window.strip, self.notifications
-        )
+        strip = self.window.strip
+        panels = Panels(self.report, self.ask, self.similar, strip, self.notifications)
         self.priors = PriorSearch(
             settings.prior_cases, self.similar, self.report, self.window.strip, self.notifications
         )
         self.consulting = Consulting(self.pump, self.reading, panels, self.priors)
+        self.explaining = Explaining(self.pump, self.reading, panels, self.consulting)
         self.choosing = Choosing(self.window, self.opening, self.export_report)
         self._connect()
         self._make_actions()
@@ -109,6 +110,7 @@ class Workstation(QObject):
         self.priors.opened.connect(self._on_prior)
         self.report.export_requested.connect(self.choosing.export)
         self.report.save_failed.connect(self._on_save_failed)
+        self.explaining.changed.connect(self.window.refresh_actions)
 
     def _make_actions(self) -> None:
         presets = read_window_presets(RESOURCES / "window_presets.toml")
@@ -119,6 +121,9 @@ class Workstation(QObject):
             draft=self.draft,
             ask=self.ask_question,
             similar=self.find_similar,
+            evidence=self.show_evidence,
+            hide_evidence=self._hide_evidence,
+            shows_evidence=lambda: self.reading.evidence is not None,
             save=self.report.save,
             cancel=self.cancel,
             show_panel=self.window.raise_dock,
@@ -135,7 +140,7 @@ class Workstation(QObject):
             show_keys=self._show_keys,
             show_about=self._show_about,
             has_scan=lambda: self.reading.volume is not None,
-            is_busy=lambda: self.consulting.is_busy or self.opening.is_loading,
+            is_busy=self._is_busy,
             has_beside=lambda: self.images.beside is not None,
         )
         actions = (*desk_actions(desk), *view_actions(self.reading, presets))
@@ -149,6 +154,7 @@ class Workstation(QObject):
     @Slot(object)
     def _on_opened(self, volume: Volume) -> None:
         """Another series is on screen: the panels follow, the report is its study's."""
+        self.explaining.forget()
         self.consulting.turn_to(volume.series.study_key)
         self.images.close_beside()
         self.window.show_patient(volume.series)
@@ -198,7 +204,20 @@ class Workstation(QObject):
     def cancel(self) -> None:
         """Stop whatever is under way."""
         self.opening.cancel_load()
+        self.explaining.cancel()
         self.consulting.cancel()
+
+    @Slot()
+    def show_evidence(self) -> None:
+        """Look for the evidence of the sentence at the report's cursor."""
+        self.window.raise_dock("report")
+        self.report.show_evidence()
+
+    def _hide_evidence(self) -> None:
+        self.reading.evidence = None
+
+    def _is_busy(self) -> bool:
+        return self.consulting.is_busy or self.explaining.is_busy or self.opening.is_loading
 
     def export_report(self, path: Path, key: str) -> None:
         """Write the report as an unsigned draft; a fault is told and nothing is lost."""
@@ -250,6 +269,7 @@ class Workstation(QObject):
     @Slot()
     def close(self) -> None:
         """End every thread and process; the report is written first."""
+        self.explaining.cancel()
         self.consulting.cancel()
         self.report.show_session(None)
         if self.journal is not None:

@@ -154,10 +154,10 @@ class Consulting(QObject):
             return None
         ticket = self._pump.next_ticket()
         self._asked[ticket] = ask
-        request = api.Request(ticket, task, given, ask.words, choices, self._window())
+        request = api.Request(ticket, task, given, ask.words, choices, self.window())
         return self._pump.submit(request)
 
-    def _window(self) -> api.HuWindow | None:
+    def window(self) -> api.HuWindow | None:
         """Window for the next request; None leaves it to the body region."""
         if self.model_window == AS_SHOWN:
             return api.HuWindow(self._reading.window.low, self._reading.window.high)

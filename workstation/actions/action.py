@@ -12,6 +12,7 @@ class Scope(Enum):
 
     WINDOW = "window"
     IMAGES = "images"
+    PANELS = "panels"
 
 
 def _always() -> bool:
@@ -38,7 +39,8 @@ class Action:
         For a switch: tells whether it is on.
     scope : Scope
         ``IMAGES``: the shortcut is heard only while the image area has the focus, so that
-        single keys do not get in the way of typing or of lists.
+        single keys do not get in the way of typing or of lists. ``PANELS``: only while one of
+        the panels around it has, so that a key can mean something else in the images.
     """
 
     key: str

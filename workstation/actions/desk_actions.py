@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from workstation.actions.action import Action
+from workstation.actions.action import Action, Scope
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,9 @@ class Desk:
     draft: Callable[[], None]
     ask: Callable[[], None]
     similar: Callable[[], None]
+    evidence: Callable[[], None]
+    hide_evidence: Callable[[], None]
+    shows_evidence: Callable[[], bool]
     save: Callable[[], None]
     cancel: Callable[[], None]
     show_panel: Callable[[str], None]
@@ -56,10 +59,14 @@ def _report_actions(desk: Desk) -> tuple[Action, ...]:
         Action("report.draft", "Draft report", desk.draft, ("Ctrl+D",), desk.has_scan),
         Action("report.ask", "Ask a question", desk.ask, ("Ctrl+K",)),
         Action("report.similar", "Find similar cases", desk.similar, ("Ctrl+L",), desk.has_scan),
+        Action("report.evidence", "Show evidence for the sentence", desk.evidence, ("Ctrl+I",),
+               desk.has_scan),
+        Action("report.hide_evidence", "Hide the evidence", desk.hide_evidence, ("Esc",),
+               desk.shows_evidence, scope=Scope.PANELS),
         Action("report.save", "Save a version", desk.save, ("Ctrl+S",), desk.has_scan),
         Action("report.cancel", "Cancel what is under way", desk.cancel, ("Ctrl+.",), desk.is_busy),
         *(_model_window(desk, name) for name in desk.model_windows),
-    )
+    )  # fmt: skip
 
 
 def _model_window(desk: Desk, name: str) -> Action:

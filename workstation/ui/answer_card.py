@@ -9,6 +9,8 @@ from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QProgressBar, QPushButton, QWidget
 
 from model_runtime.api import Provenance
+from workstation.core.claim import Claim
+from workstation.ui.evidence_view import EvidenceView
 from workstation.ui.panel_parts import Card, Fold, button, label, set_role
 from workstation.ui.receipt import what_it_saw, whole_receipt
 from workstation.ui.report_clipboard import model_clip
@@ -23,10 +25,13 @@ class AnswerCard(Card):
         An answer, its receipt and its question should go into the report.
     again_requested(str, tuple)
         The question and its choices should be asked once more.
+    evidence_requested(Claim, EvidenceView)
+        What in the scan speaks for the answer should be looked for, and told there.
     """
 
     insert_requested = Signal(str, object, str)
     again_requested = Signal(str, object)
+    evidence_requested = Signal(object, object)
 
     def __init__(self, question: str, choices: Sequence[str]) -> None:
         super().__init__()
@@ -35,6 +40,7 @@ class AnswerCard(Card):
         self._receipt: Provenance | None = None
         self._text = ""
         self._bars: QWidget | None = None
+        self.evidence = EvidenceView()
         self.setAccessibleName(f"Question: {question}")
         self.body.addWidget(label(question, "title"))
         if choices:
@@ -95,10 +101,15 @@ class AnswerCard(Card):
         insert = button("Insert", "insert", "quiet", "Insert into the report")
         insert.setAccessibleName("Insert into report")
         copy = button("Copy", "copy", "quiet", "Copy the answer")
-        insert.setEnabled(bool(self._text))
+        why = button("Evidence", "evidence", "quiet", "Show what in the scan speaks for the answer")
+        why.setAccessibleName("Show evidence")
+        for each in (insert, why):
+            each.setEnabled(bool(self._text))
         insert.clicked.connect(self._on_insert)
+        why.clicked.connect(self._on_evidence)
         copy.clicked.connect(self._on_copy)
-        self._add_buttons(insert, copy, note=f"{receipt.seconds:.1f}\u00a0s")
+        self._add_buttons(insert, why, copy, note=f"{receipt.seconds:.1f}\u00a0s")
+        self.body.addWidget(self.evidence)
         self.body.addWidget(Fold("What made this answer", whole_receipt(receipt)))
 
     def stop(self) -> None:
@@ -134,6 +145,13 @@ class AnswerCard(Card):
     @Slot()
     def _on_insert(self) -> None:
         self.insert_requested.emit(self._text, self._receipt, self.question)
+
+    @Slot()
+    def _on_evidence(self) -> None:
+        claim = Claim(
+            self._text, question=self.question, choices=self._choices, receipt=self._receipt
+        )
+        self.evidence_requested.emit(claim, self.evidence)
 
     @Slot()
     def _on_copy(self) -> None:

@@ -35,11 +35,14 @@ class AskPanel(QWidget):
         The running question should stop.
     insert_requested(str, Provenance, str)
         An answer that goes into the report.
+    evidence_requested(Claim, EvidenceView)
+        An answer whose evidence is wanted, and where it is told.
     """
 
     asked = Signal(str, object)
     cancel_requested = Signal()
     insert_requested = Signal(str, object, str)
+    evidence_requested = Signal(object, object)
 
     def __init__(self, ready: Sequence[ReadyQuestion] = ()) -> None:
         super().__init__()
@@ -110,6 +113,7 @@ class AskPanel(QWidget):
         self._card = AnswerCard(question, choices)
         self._card.insert_requested.connect(self.insert_requested)
         self._card.again_requested.connect(self._on_again)
+        self._card.evidence_requested.connect(self.evidence_requested)
         self.history.add(self._card, at=0)
         self.history.verticalScrollBar().setValue(0)
         self._ask.setEnabled(False)

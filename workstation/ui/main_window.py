@@ -162,6 +162,10 @@ class MainWindow(QMainWindow):
         if action.scope is Scope.IMAGES:
             made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
             self._images.addAction(made)
+        elif action.scope is Scope.PANELS:
+            made.setShortcutContext(Qt.ShortcutContext.WidgetWithChildrenShortcut)
+            for dock in self.docks.values():
+                dock.addAction(made)
         self._menu(action.key.split(".")[0]).addAction(made)
         self._actions.append((action, made))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import cast
 
-from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, Slot
+from PySide6.QtCore import QEvent, QMimeData, QPoint, Qt, Signal, Slot
 from PySide6.QtGui import (
     QAction,
     QColor,
@@ -33,7 +33,14 @@ class ReportEditor(QTextEdit):
     """Shows a session's report and turns typing into edits of it.
 
     Undo, redo and the clipboard go through the session, so that authorship follows.
+
+    Signals
+    -------
+    evidence_requested()
+        The reader wants the evidence of the sentence with the cursor.
     """
+
+    evidence_requested = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -72,6 +79,10 @@ class ReportEditor(QTextEdit):
         """Give the document's text, character for character."""
         return text_of(self.document())
 
+    def sentence_here(self) -> Sentence | None:
+        """Sentence with the cursor."""
+        return self.sentence_at(self.textCursor().position())
+
     def sentence_at(self, offset: int) -> Sentence | None:
         """Sentence at a position of Qt's counting, its end included."""
         index = Utf16(self.report.text).index(offset)
@@ -81,7 +92,7 @@ class ReportEditor(QTextEdit):
     @Slot()
     def accept_sentence(self) -> None:
         """Accept the sentence with the cursor, or take that back."""
-        sentence = self.sentence_at(self.textCursor().position())
+        sentence = self.sentence_here()
         if self._session is not None and sentence is not None:
             self._session.accept(sentence)
 
@@ -179,6 +190,8 @@ class ReportEditor(QTextEdit):
         text = "Take acceptance back" if sentence and sentence.accepted else "Accept sentence"
         accept = _add(menu, text, "Ctrl+Return", self.accept_sentence)
         accept.setEnabled(sentence is not None and bool(sentence.run_id))
+        evidence = _add(menu, "Show evidence", "Ctrl+I", self.evidence_requested)
+        evidence.setEnabled(sentence is not None)
         menu.addSeparator()
         _add(menu, "Undo", "Ctrl+Z", self.undo_step)
         _add(menu, "Redo", "Ctrl+Shift+Z", self.redo_step)

@@ -10,8 +10,10 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QVBoxLayout, QWid
 
 from model_runtime.api import Provenance, Stage
 from workstation.archive.report_session import ReportSession, SaveStatus
+from workstation.core.claim import claim_of
 from workstation.core.errors import StorageError
 from workstation.io.export import formats
+from workstation.ui.evidence_view import EvidenceView
 from workstation.ui.panel_parts import RunningLine, button, label
 from workstation.ui.report_editor import ReportEditor
 from workstation.ui.report_fault import FaultLine
@@ -37,12 +39,15 @@ class ReportPanel(QWidget):
         The reader wants the report in a format (a key of ``io.export.formats()``).
     save_failed(str, str)
         Saving failed: sentence and details, once per fault.
+    evidence_requested(Claim, EvidenceView)
+        A sentence whose evidence is wanted, and where it is told.
     """
 
     draft_requested = Signal()
     cancel_requested = Signal()
     export_requested = Signal(str)
     save_failed = Signal(str, str)
+    evidence_requested = Signal(object, object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -52,6 +57,7 @@ class ReportPanel(QWidget):
         self.editor = ReportEditor()
         self._running = RunningLine()
         self._fault = FaultLine()
+        self.evidence = EvidenceView(names_sentence=True)
         self._notice = label("", "warning")
         self._notice.hide()
         self._draft = button("Draft report", "draft", "primary", "Let the model write a draft")
@@ -77,6 +83,7 @@ class ReportPanel(QWidget):
         self.editor.show_session(session)
         self._running.hide()
         self._fault.hide()
+        self.evidence.dismiss()
         for widget in (self._draft, self._save, self._export):
             widget.setEnabled(session is not None)
         recovered = session is not None and session.recovered
@@ -154,6 +161,15 @@ class ReportPanel(QWidget):
             place = self.editor.insert_place()
             self._session.insert_answer(text, provenance, place, question)
 
+    @Slot()
+    def show_evidence(self) -> None:
+        """Ask for the evidence of the sentence with the cursor."""
+        sentence = self.editor.sentence_here()
+        if sentence is not None:
+            self.evidence_requested.emit(claim_of(self.editor.report, sentence), self.evidence)
+        elif self._session is not None:
+            self.evidence.fail("Put the cursor into a sentence of the report first.")
+
     # --- saving -----------------------------------------------------------------------
 
     @Slot()
@@ -221,6 +237,7 @@ class ReportPanel(QWidget):
         whole.addWidget(self.editor, 1)
         whole.addWidget(self._running)
         whole.addWidget(self._fault)
+        whole.addWidget(self.evidence)
         whole.addLayout(bottom)
 
     def _connect(self) -> None:
@@ -228,6 +245,7 @@ class ReportPanel(QWidget):
         self._save.clicked.connect(self.save)
         self._running.cancel_requested.connect(self.cancel_requested)
         self._fault.chosen.connect(self._on_fault_action)
+        self.editor.evidence_requested.connect(self.show_evidence)
 
     @Slot()
     def _on_draft(self) -> None:
