@@ -19,7 +19,7 @@ from model_runtime.errors import WeightsError
 from model_runtime.weights import load_folder
 
 if TYPE_CHECKING:
-    from tests.model_runtime.checkpoints.conftest import LoopbackHub
+    from tests.model_runtime.checkpoints.hub.conftest import LoopbackHub
 
 _NAME = "MagicXin/Med3DVLM-tiny"
 _PART = "model-00002-of-00003.safetensors"

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from tests.model_runtime.checkpoints.conftest import LoopbackHub
+    from tests.model_runtime.checkpoints.hub.conftest import LoopbackHub
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 _REPOSITORY = "MagicXin/Med3DVLM-tiny"
