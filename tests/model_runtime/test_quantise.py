@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
+import threading
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
+from model_runtime import api
 from model_runtime.config import demo_config
 from model_runtime.decode import (
     NotANumberError,
@@ -21,11 +22,12 @@ from model_runtime.decode import (
     prefix_cache,
     tokens,
 )
+from model_runtime.engine import LocalEngine
 from model_runtime.errors import WeightsError
 from model_runtime.evaluation.answers import model_input
-from model_runtime.packed import Int4Linear, Int8Linear, PackedLinear
+from model_runtime.packed import PackedLinear
 from model_runtime.phantom.case import sample_case
-from model_runtime.placement import Precision
+from model_runtime.placement import Placement, Precision
 from model_runtime.quantise import MATRICES, predicted_bytes, quantise, weight_bytes
 from model_runtime.vlm import Vlm
 from model_runtime.weights import LoadedModel, load_folder
@@ -186,55 +188,6 @@ def test_a_copied_prefix_continues_as_the_whole_would(
     assert torch.equal(prefix.layers[0].keys, kept)
 
 
-@pytest.mark.parametrize("form", [Int8Linear, Int4Linear])
-@pytest.mark.parametrize("shape", [(640, 256), (36, 84), (70, 100), (1, 33), (64, 64)])
-@pytest.mark.parametrize("rows", [1, 5, 40])
-def test_the_kernel_multiplies_by_what_is_unpacked(
-    form: type[PackedLinear], shape: tuple[int, int], rows: int
-) -> None:
-    torch.manual_seed(1)
-    whole = nn.Linear(shape[1], shape[0])
-    packed = form(whole)
-    x = torch.randn(2, rows, shape[1])
-    matrix = packed.unpacked(torch.float32)
-    assert matrix.shape == shape
-    wanted = functional.linear(x, matrix, whole.bias)
-    got = packed(x)
-    assert got.shape == wanted.shape
-    assert got.dtype == torch.float32
-    assert (got - wanted).norm() / wanted.norm() < 0.01
-    step = 1 / 254 if form is Int8Linear else 1 / 15
-    # Half a step of the level, and what bfloat16 takes from scale and offset.
-    assert (matrix - whole.weight).abs().max() < 1.2 * step * whole.weight.abs().max()
-
-
-@pytest.mark.parametrize("form", [Int8Linear, Int4Linear])
-def test_packing_some_rows_at_a_time_changes_nothing(
-    form: type[PackedLinear], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    torch.manual_seed(3)
-    whole = nn.Linear(192, 330)
-    kept = whole.weight.detach().clone()
-    once = form(whole)
-    monkeypatch.setattr("model_runtime.packed._PIECE", 64 * 192)
-    often = form(whole)
-    assert torch.equal(whole.weight, kept)
-    assert all(map(torch.equal, once.buffers(), often.buffers()))
-
-
-@pytest.mark.parametrize("form", [Int8Linear, Int4Linear])
-def test_gradients_flow_through_to_the_image(form: type[PackedLinear]) -> None:
-    torch.manual_seed(2)
-    packed = form(nn.Linear(96, 48))
-    x = torch.randn(3, 96, requires_grad=True)
-    packed(x).square().sum().backward()
-    y = x.detach().clone().requires_grad_()
-    functional.linear(y, packed.unpacked(torch.float32), packed.bias).square().sum().backward()
-    assert x.grad is not None
-    assert y.grad is not None
-    assert (x.grad - y.grad).norm() / y.grad.norm() < 0.01
-
-
 @pytest.mark.parametrize("precision", NARROW)
 def test_widths_that_no_kernel_divides(small: Vlm, precision: Precision) -> None:
     embeddings = torch.randn(1, 9, 72)
@@ -282,3 +235,32 @@ def test_a_torch_without_the_kernel_is_told_before_anything_changes(
     after = small.state_dict()
     assert before.keys() == after.keys()
     assert all(torch.equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize("precision", PACKED)
+def test_a_folder_is_loaded_packed_and_otherwise_whole(
+    demo: LoadedModel, repository: Path, precision: Precision
+) -> None:
+    folder = repository / "resources" / "models" / "demo"
+    loaded = load_folder(folder, Placement("cpu", precision)).vlm
+    wanted = stored(demo, precision)
+    state, other = loaded.state_dict(), wanted.state_dict()
+    assert state.keys() == other.keys()
+    assert all(torch.equal(state[name], other[name]) for name in state)
+
+
+@pytest.mark.parametrize("precision", NARROW)
+def test_the_engine_reports_answers_and_gives_evidence(
+    repository: Path, chest: api.VolumeInput, precision: Precision
+) -> None:
+    folder = repository / "resources" / "models" / "demo"
+    engine = LocalEngine(folder, Placement("cpu", precision))
+    asked = [
+        api.Request(1, api.Task.REPORT, volume=chest),
+        api.Request(2, api.Task.QUESTION, chest, "Is there a mass?", choices=("yes", "no")),
+        api.Request(3, api.Task.EVIDENCE, chest, target="There is a mass."),
+    ]
+    for request in asked:
+        *_, last = engine.stream(request, threading.Event())
+        assert isinstance(last, api.Done), last
+    assert engine.counters.encoded == 1
