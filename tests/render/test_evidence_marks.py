@@ -57,7 +57,7 @@ def test_the_legend_stays_without_overlays_and_touches_no_other_line(a_reading):
         assert [m.text for m in legend] == [
             "model evidence", "cells 60 × 60 × 60 mm", "not a segmentation",
         ]  # fmt: skip
-        assert {m.tone for m in legend} == {Tone.MODEL}
+        assert {m.tone for m in legend} == {Tone.MODEL_TEXT}
         others = [
             m.y for m in slice_marks(scene, mapping)
             if isinstance(m, TextMark) and m.align == (1, -1) and m.y < 150

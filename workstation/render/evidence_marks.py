@@ -43,6 +43,6 @@ def evidence_legend(scene: SliceScene, mapping: SliceMapping) -> tuple[TextMark,
         return ()
     start = under_warnings(scene)
     return tuple(
-        TextMark(line, mapping.width - MARGIN, start + LINE_HEIGHT * row, (1, -1), Tone.MODEL)
+        TextMark(line, mapping.width - MARGIN, start + LINE_HEIGHT * row, (1, -1), Tone.MODEL_TEXT)
         for row, line in enumerate(scene.evidence.legend)
     )

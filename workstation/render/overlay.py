@@ -28,6 +28,7 @@ class Tone(Enum):
     SAGITTAL = (232, 206, 70)
     CORONAL = (96, 200, 110)
     MODEL = (167, 139, 218)
+    MODEL_TEXT = (208, 192, 246)
 
     @classmethod
     def of(cls, plane: Plane) -> Tone:

@@ -73,6 +73,7 @@ class AnswerCard(Card):
     def show_choices(self, probabilities: Sequence[tuple[str, float]]) -> None:
         """Show each choice with its probability as a bar and a number."""
         self._bars = QWidget()
+        self._bars.setProperty("role", "bare")
         grid = QGridLayout(self._bars)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(3)

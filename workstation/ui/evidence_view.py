@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QVBoxLayout, QWidget
 
 from model_runtime.api import Evidence
@@ -35,7 +35,7 @@ class Explained:
 def verdict(evidence: Evidence, origin: Origin = Origin.MODEL) -> str:
     """Say what part the image has in the words: grounded, or said from habit."""
     times = math.exp(min(evidence.grounding, math.log(_MOST_TOLD)))
-    much = f"over {_MOST_TOLD}" if times >= _MOST_TOLD else f"{times:.2g}"
+    much = f"over {_MOST_TOLD}" if times >= _MOST_TOLD else f"{times:.1f}"
     likelier = f"with the image {much} times as likely, word for word"
     if evidence.grounded:
         return f"◎ Grounded: {likelier}"
@@ -57,12 +57,15 @@ class EvidenceView(QWidget):
         The blocks on the images should come or go.
     go_requested(EvidenceView)
         The crosshair should go to the strongest cell, or back to where it was.
+    told(Explained)
+        Evidence was found and is shown here.
     """
 
     cancel_requested = Signal()
     retry_requested = Signal(object)
     show_requested = Signal(object, bool)
     go_requested = Signal(object)
+    told = Signal(object)
 
     def __init__(self, names_sentence: bool = False) -> None:
         super().__init__()
@@ -76,7 +79,7 @@ class EvidenceView(QWidget):
         self._verdict = label("", "model")
         self._note = label("")
         self._caution = label("That does not make it true.", "dim")
-        self._go = button("Go to", "crosshair", "quiet", "Crosshair to the strongest cell")
+        self._go = button("Go to", "crosshair", "", "Crosshair to the strongest cell")
         self._show = button("Hide", "evidence", "quiet", "Blocks on the images (Esc)")
         self._close = button("", "close", "quiet", "Dismiss")
         self._told = QWidget()
@@ -89,18 +92,22 @@ class EvidenceView(QWidget):
         self.hide()
 
     def _lay_out(self) -> None:
-        buttons = QHBoxLayout()
+        self._told.setProperty("role", "bare")
+        words, top, buttons = QVBoxLayout(), QHBoxLayout(), QHBoxLayout()
+        words.setSpacing(3)
+        for each in (self._about, self._verdict, self._caution, self._note):
+            words.addWidget(each)
+        top.addLayout(words, 1)
+        top.addWidget(self._close, 0, Qt.AlignmentFlag.AlignTop)
         buttons.setSpacing(2)
         buttons.addWidget(self._go)
         buttons.addWidget(self._show)
         buttons.addStretch(1)
-        buttons.addWidget(self._close)
         told = QVBoxLayout(self._told)
         side = 10 if self._names_sentence else 0
-        told.setContentsMargins(side, 4, side, 0)
-        told.setSpacing(3)
-        for each in (self._about, self._verdict, self._caution, self._note):
-            told.addWidget(each)
+        told.setContentsMargins(side, 4, side, 4)
+        told.setSpacing(4)
+        told.addLayout(top)
         told.addLayout(buttons)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
@@ -129,6 +136,7 @@ class EvidenceView(QWidget):
         self.set_went(False)
         self._told.show()
         self.show()
+        self.told.emit(explained)
 
     def fail(self, message: str, details: str = "") -> None:
         """Show why there is no evidence."""

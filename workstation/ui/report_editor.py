@@ -20,6 +20,7 @@ from PySide6.QtWidgets import QMenu, QTextEdit, QToolTip, QWidget
 
 from workstation.archive.report_session import ReportSession
 from workstation.core.authorship import NOTHING, Fragment, Run
+from workstation.core.claim import Claim, claim_of
 from workstation.core.report import Report, Sentence, difference
 from workstation.ui import palette
 from workstation.ui.report_clipboard import clip, unclip
@@ -47,6 +48,7 @@ class ReportEditor(QTextEdit):
         self._session: ReportSession | None = None
         self._syncing = False
         self._pasted: tuple[Fragment, tuple[Run, ...]] = (NOTHING, ())
+        self._grounded: dict[tuple[str, str], bool] = {}
         self.setObjectName("reportEditor")
         self.setAccessibleName("Report")
         self.setAcceptRichText(False)
@@ -64,6 +66,7 @@ class ReportEditor(QTextEdit):
         if self._session is not None:
             self._session.changed.disconnect(self._on_report_changed)
         self._session = session
+        self._grounded.clear()
         self.setReadOnly(session is None)
         if session is not None:
             session.changed.connect(self._on_report_changed)
@@ -107,6 +110,17 @@ class ReportEditor(QTextEdit):
         """Do the last undone step again."""
         if self._session is not None:
             self._session.redo()
+
+    def mark_grounded(self, claim: Claim, grounded: bool) -> None:
+        """Mark the sentence of a claim by whether the image has a part in it."""
+        self._grounded[claim.target, claim.context] = grounded
+        self.viewport().update()
+
+    def is_grounded(self, sentence: Sentence) -> bool | None:
+        """Whether the image has a part in a sentence; None where that was not looked for."""
+        if all(target != sentence.text for target, _ in self._grounded):
+            return None
+        return self._grounded.get((sentence.text, claim_of(self.report, sentence).context))
 
     def insert_place(self) -> int:
         """Character at the cursor."""
@@ -241,7 +255,8 @@ class ReportEditor(QTextEdit):
         """Paint the text, then the marks beside it."""
         super().paintEvent(event)
         painter = QPainter(self.viewport())
-        paint_marks(painter, self.document(), self.report, self.verticalScrollBar().value())
+        top = self.verticalScrollBar().value()
+        paint_marks(painter, self.document(), self.report, top, self.is_grounded)
         if not self.report.text:
             # Qt's own placeholder would ignore the margins.
             painter.setPen(QColor(palette.DIM))

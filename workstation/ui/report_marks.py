@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QPointF, QRectF, Qt
@@ -14,8 +14,10 @@ from workstation.ui import palette
 
 LEFT = 16
 """Pixels at the left of the text, for the bars."""
-RIGHT = 46
-"""Pixels at the right of the text, for confidences and ticks."""
+RIGHT = 58
+"""Pixels at the right of the text, for confidences, evidence and ticks."""
+
+Grounded = Callable[[Sentence], bool | None]
 
 _BAR = 3.0
 
@@ -40,8 +42,22 @@ def rows(document: QTextDocument, report: Report) -> Iterator[Row]:
             yield Row(sentence, box, index == len(boxes) - 1)
 
 
-def paint_marks(painter: QPainter, document: QTextDocument, report: Report, top: float) -> None:
-    """Paint the marks of what is in sight; ``top`` is how far the text is scrolled."""
+def paint_marks(
+    painter: QPainter,
+    document: QTextDocument,
+    report: Report,
+    top: float,
+    grounded: Grounded,
+) -> None:
+    """Paint the marks of what is in sight.
+
+    Parameters
+    ----------
+    top : float
+        How far the text is scrolled, in pixels.
+    grounded : callable
+        Tells whether the image has a part in a sentence; None where that was not looked for.
+    """
     sight = QRectF(painter.viewport())
     painter.setRenderHint(QPainter.RenderHint.Antialiasing)
     notes: dict[float, list[Sentence]] = {}
@@ -54,7 +70,7 @@ def paint_marks(painter: QPainter, document: QTextDocument, report: Report, top:
             notes.setdefault(box.top(), []).append(row.sentence)
             column = QRectF(sight.right() - RIGHT, box.top(), RIGHT - 8, box.height())
             painter.fillRect(column, QColor(palette.BACKGROUND))
-            _paint_note(painter, notes[box.top()], column)
+            _paint_note(painter, notes[box.top()], column, grounded)
 
 
 def explanation(sentence: Sentence) -> str:
@@ -126,25 +142,33 @@ def _paint_bar(painter: QPainter, sentence: Sentence, box: QRectF) -> None:
         painter.fillRect(bar, colour)
 
 
-def _paint_note(painter: QPainter, ending: list[Sentence], column: QRectF) -> None:
-    """Write the lowest confidence of the sentences that end here, or a tick if all are read."""
+def note_of(ending: Sequence[Sentence], grounded: Grounded) -> str:
+    """Word for the sentences that end in a line: the lowest confidence, or said from habit.
+
+    A circle stands only where the evidence of all of them is known.
+    """
+    unread = [sentence for sentence in ending if not sentence.accepted]
+    known = [sentence.confidence for sentence in unread if sentence.confidence is not None]
+    found = {grounded(sentence) for sentence in unread}
+    if found == {False}:
+        return "○ habit"
+    more = "≥ " if len(known) > 1 else ""
+    number = f"{more}{min(known):.2f}" if known else ""
+    return f"◎ {number}".strip() if found == {True} else number
+
+
+def _paint_note(
+    painter: QPainter, ending: list[Sentence], column: QRectF, grounded: Grounded
+) -> None:
+    """Write the note of the sentences that end here, or a tick if all are read."""
     painter.setPen(QPen(QColor(palette.DIM), 1.4))
     if all(sentence.accepted for sentence in ending):
-        middle = column.center().y()
-        right = column.right()
-        painter.drawPolyline(
-            [
-                QPointF(right - 12, middle),
-                QPointF(right - 8, middle + 4),
-                QPointF(right - 1, middle - 4),
-            ]
-        )
+        middle, right = column.center().y(), column.right()
+        tick = ((-12.0, 0.0), (-8.0, 4.0), (-1.0, -4.0))
+        painter.drawPolyline([QPointF(right + x, middle + y) for x, y in tick])
         return
-    known = [s.confidence for s in ending if s.confidence is not None and not s.accepted]
-    if known:
-        font = QFont(painter.font())
-        font.setPixelSize(11)
-        painter.setFont(font)
-        more = "≥ " if len(known) > 1 else ""
-        painter.drawText(column, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight,
-                         f"{more}{min(known):.2f}")
+    font = QFont(painter.font())
+    font.setPixelSize(11)
+    painter.setFont(font)
+    place = Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight
+    painter.drawText(column, place, note_of(ending, grounded))

@@ -13,7 +13,7 @@ from workstation.archive.report_session import ReportSession, SaveStatus
 from workstation.core.claim import claim_of
 from workstation.core.errors import StorageError
 from workstation.io.export import formats
-from workstation.ui.evidence_view import EvidenceView
+from workstation.ui.evidence_view import EvidenceView, Explained
 from workstation.ui.panel_parts import RunningLine, button, label
 from workstation.ui.report_editor import ReportEditor
 from workstation.ui.report_fault import FaultLine
@@ -170,6 +170,10 @@ class ReportPanel(QWidget):
         elif self._session is not None:
             self.evidence.fail("Put the cursor into a sentence of the report first.")
 
+    @Slot(object)
+    def _on_evidence(self, explained: Explained) -> None:
+        self.editor.mark_grounded(explained.claim, explained.evidence.grounded)
+
     # --- saving -----------------------------------------------------------------------
 
     @Slot()
@@ -246,6 +250,7 @@ class ReportPanel(QWidget):
         self._running.cancel_requested.connect(self.cancel_requested)
         self._fault.chosen.connect(self._on_fault_action)
         self.editor.evidence_requested.connect(self.show_evidence)
+        self.evidence.told.connect(self._on_evidence)
 
     @Slot()
     def _on_draft(self) -> None:
