@@ -40,6 +40,20 @@ def _colours(picture: QImage) -> int:
     )
 
 
+def _show_evidence_of(qtbot: QtBot, workstation: Workstation, words: str) -> None:
+    """Look for the evidence of the sentence with these words and go where it is strongest."""
+    editor, view = workstation.report.editor, workstation.report.evidence
+    cursor = editor.textCursor()
+    cursor.setPosition(editor.text().index(words))
+    editor.setTextCursor(cursor)
+    workstation.show_evidence()
+    qtbot.waitUntil(lambda: view.explained is not None, timeout=60_000)
+    assert view.explained.evidence.localised
+    view.go_requested.emit(view)
+    sagittal = workstation.images.pane(Pane.SAGITTAL)
+    qtbot.waitUntil(lambda: bool(sagittal.scene.evidence.blocks), timeout=5000)
+
+
 def test_pictures_of_every_job(
     qtbot: QtBot, opened: Workstation, keep: Callable[[Workstation, str], QImage]
 ) -> None:
@@ -53,6 +67,11 @@ def test_pictures_of_every_job(
     qtbot.waitUntil(lambda: opened.report.drafting, timeout=20_000)
     qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
     assert _colours(keep(opened, "draft")) > 50
+
+    # The scan does hold an effusion on the left, larger than the model says.
+    _show_evidence_of(qtbot, opened, "left pleural effusion")
+    assert _colours(keep(opened, "evidence")) > 50
+    opened.report.evidence.dismiss()
 
     opened.ask_question()
     opened.consulting.ask("Is there pleural effusion?", ("yes", "no"))

@@ -84,6 +84,7 @@ class EvidenceView(QWidget):
         self._close = button("", "close", "quiet", "Dismiss")
         self._told = QWidget()
         self._lay_out()
+        self.setAccessibleName("Evidence")
         self._running.cancel_requested.connect(self.cancel_requested)
         self._running.retry_requested.connect(self._on_retry)
         self._go.clicked.connect(self._on_go)
