@@ -15,17 +15,16 @@ from torch import Tensor
 from model_runtime import api
 from model_runtime.batching import Row
 from model_runtime.decode import (
-    KeyValues,
     NotANumberError,
     Sampling,
     advance,
-    forked,
     is_looping,
     log_likelihood,
     tokens,
 )
 from model_runtime.preprocess import ModelInput
 from model_runtime.prompt import LETTERS, choice_answer, lettered, question_prompt
+from model_runtime.stepping import KeyValues
 from model_runtime.weights import LoadedModel
 
 _LETTER_TOKENS = 64
@@ -189,7 +188,7 @@ def choose(
         run.check()
         answer = model.config.vlm.prompt.before_answer + choice_answer(choices, place)
         ids = model.tokenizer.encode(answer, add_special_tokens=False).ids
-        scores.append(log_likelihood(model.vlm, forked(cache), last, ids))
+        scores.append(log_likelihood(model.vlm, cache.forked(), last, ids))
         run.tokens += len(ids)
     shares = torch.softmax(torch.tensor(scores), dim=0).tolist()
     written = _written_choice(model, run, cache, last) if run.request.letter_rule else ""

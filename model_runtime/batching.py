@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from model_runtime.decode import KeyValues, Sampling, chosen, is_looping, stacked
+from model_runtime.decode import Sampling, chosen, is_looping
+from model_runtime.stepping import KeyValues, stacked, step
 from model_runtime.vlm import Vlm
 
 
@@ -61,18 +62,12 @@ def write_together(
     rows = [Row() for _ in asks]
     for _ in range(max(ask.limit for ask in asks)):
         check()
-        state = vlm.model(
-            inputs_embeds=embeddings,
-            attention_mask=mask,
-            position_ids=positions,
-            past_key_values=cache,
-            use_cache=True,
-        )
-        logits = vlm.lm_head(state.last_hidden_state[:, -1].to(vlm.lm_head.weight.dtype))
+        states = step(vlm.model, cache, embeddings, positions, mask)
+        logits = vlm.lm_head(states[:, -1])
         following = [
             _extended(vlm, row, line, ask, generator)
             for row, line, ask, generator in zip(
-                rows, logits.float().cpu(), asks, generators, strict=True
+                rows, logits.cpu(), asks, generators, strict=True
             )
         ]
         if all(row.ended for row in rows):
@@ -106,7 +101,7 @@ def _laid_out(vlm: Vlm, asks: Sequence[Ask]) -> tuple[KeyValues, Tensor, Tensor,
     """Stack the caches; returns cache, mask, positions and embeddings of the padded prompts."""
     cache = stacked([ask.prefix for ask in asks])
     prompts = [ask.prompt for ask in asks]
-    front = cache.get_seq_length()
+    front = cache.length
     longest = max(len(prompt) for prompt in prompts)
     padded = [[0] * (longest - len(prompt)) + list(prompt) for prompt in prompts]
     real = torch.tensor([[0] * (longest - len(p)) + [1] * len(p) for p in prompts])

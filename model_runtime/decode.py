@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor
-from transformers import DynamicCache
 
+from model_runtime.stepping import KeyValues, empty_cache, step
 from model_runtime.vlm import Vlm
-
-KeyValues: TypeAlias = Any
-"""The library's key-value cache."""
 
 
 class NotANumberError(ArithmeticError):
@@ -30,23 +26,10 @@ class Sampling:
 
 
 def prefix_cache(vlm: Vlm, embeddings: Tensor) -> KeyValues:
-    """Run the image part of a prompt once; returns the library's key-value cache."""
-    state = vlm.model(inputs_embeds=embeddings, use_cache=True)
-    return state.past_key_values
-
-
-def forked(cache: KeyValues) -> KeyValues:
-    """Copy a cache, so that one prefix serves many questions."""
-    return stacked([cache])
-
-
-def stacked(caches: Sequence[KeyValues]) -> KeyValues:
-    """Copy caches of one length into one with a row for each."""
-    joined = DynamicCache()
-    for place, layers in enumerate(zip(*(cache.layers for cache in caches), strict=True)):
-        keys = torch.cat([layer.keys for layer in layers])
-        joined.update(keys, torch.cat([layer.values for layer in layers]), place)
-    return joined
+    """Run the image part of a prompt once; returns the cache that questions start from."""
+    cache = empty_cache(vlm.model)
+    step(vlm.model, cache, embeddings)
+    return cache
 
 
 def advance(vlm: Vlm, cache: KeyValues, embeddings: Tensor) -> Tensor:
@@ -57,17 +40,11 @@ def advance(vlm: Vlm, cache: KeyValues, embeddings: Tensor) -> Tensor:
     NotANumberError
         Where the logits are not finite.
     """
-    return _logits(vlm, _states(vlm, cache, embeddings))
-
-
-def _states(vlm: Vlm, cache: KeyValues, embeddings: Tensor) -> Tensor:
-    state = vlm.model(inputs_embeds=embeddings, past_key_values=cache, use_cache=True)
-    hidden: Tensor = state.last_hidden_state
-    return hidden
+    return _logits(vlm, step(vlm.model, cache, embeddings))
 
 
 def _logits(vlm: Vlm, states: Tensor) -> Tensor:
-    logits: Tensor = vlm.lm_head(states.to(vlm.lm_head.weight.dtype)).float()
+    logits: Tensor = vlm.lm_head(states)
     if not torch.isfinite(logits).all():
         raise NotANumberError("The model computed values that are not numbers.")
     return logits
@@ -94,7 +71,7 @@ def tokens(
     embeddings = prompt
     for _ in range(limit):
         # The head is as large as several layers; only the last position needs it.
-        last = _logits(vlm, _states(vlm, cache, embeddings)[:, -1:])[0, 0]
+        last = _logits(vlm, step(vlm.model, cache, embeddings)[:, -1:])[0, 0]
         logprobs = torch.log_softmax(last.cpu(), dim=-1)
         token = chosen(logprobs, sampling, generator)
         if token == vlm.config.prompt.eos_token:

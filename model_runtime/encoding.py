@@ -16,9 +16,10 @@ from torch import Tensor
 
 from model_runtime import api
 from model_runtime.dcformer import DCFormer
-from model_runtime.decode import KeyValues, NotANumberError, prefix_cache
+from model_runtime.decode import NotANumberError, prefix_cache
 from model_runtime.fast_encoder import FastEncoder, as_tokens, encoder_dtype
 from model_runtime.preprocess import ModelInput, preparing
+from model_runtime.stepping import KeyValues
 from model_runtime.weights import LoadedModel
 
 _KEPT_VOLUMES = 3

@@ -35,7 +35,7 @@ from model_runtime.answering import (
     write,
 )
 from model_runtime.batching import Ask, Row, write_together
-from model_runtime.decode import NotANumberError, Sampling, forked
+from model_runtime.decode import NotANumberError, Sampling
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
 from model_runtime.errors import WeightsError, is_out_of_memory
 from model_runtime.evidence import Similarity, explain
@@ -159,7 +159,7 @@ class LocalEngine:
         prefix = yield from self._encodings.prefix(model, encoded, run.check)
         yield api.Progress(api.Stage.WRITE)
         closed = request.task is api.Task.QUESTION and request.choices
-        for event in (choose if closed else write)(model, run, forked(prefix), prompt):
+        for event in (choose if closed else write)(model, run, prefix.forked(), prompt):
             yield api.Done(self._receipt(run), event.text) if isinstance(event, Said) else event
 
     def _explain(self, model: LoadedModel, run: Run, encoded: Encoded) -> Iterator[api.Event]:

@@ -33,9 +33,10 @@ from model_runtime.config import (
     VlmConfig,
 )
 from model_runtime.dcformer import DCFormer
-from model_runtime.decode import KeyValues, Sampling, advance, forked, prefix_cache, tokens
+from model_runtime.decode import Sampling, advance, prefix_cache, tokens
 from model_runtime.fast_encoder import FastEncoder
 from model_runtime.siglip import Siglip, sigmoid_loss
+from model_runtime.stepping import KeyValues
 from model_runtime.vlm import Vlm
 
 TOLERANCE = 1e-3
@@ -200,7 +201,7 @@ def _engines_way(network: Vlm, golden: Golden) -> Iterator[Difference]:
     prompt = torch.cat((image, text), dim=1)
     yield "prompt embeddings, engine", _probe(prompt, golden["prompt_embeds"])
     cache = prefix_cache(network, image)
-    logits = advance(network, forked(cache), text)
+    logits = advance(network, cache.forked(), text)
     yield "last logits, engine", _difference(logits[0, -1], golden["logits_last"])
     yield "greedy tokens that differ, engine", _unlike(network, cache, text, golden)
 

@@ -31,7 +31,7 @@ import torch
 from torch import Tensor
 
 from model_runtime.config import LanguageConfig
-from model_runtime.decode import Sampling, advance, forked, prefix_cache, tokens
+from model_runtime.decode import Sampling, advance, prefix_cache, tokens
 from model_runtime.evaluation.answers import model_input
 from model_runtime.phantom.case import Case, sample_case
 from model_runtime.phantom.language import report
@@ -110,7 +110,7 @@ def stored(vlm: Vlm) -> tuple[dict[Precision, Vlm], dict[Precision, Size]]:
 
 def seconds_per_token(vlm: Vlm, image: Tensor, prompt: Tensor, count: int) -> float:
     """Write ``count`` tokens behind an image, greedily, never stopping early."""
-    cache = forked(prefix_cache(vlm, image))
+    cache = prefix_cache(vlm, image)
     logits = advance(vlm, cache, vlm.embed(prompt))
     began = time.perf_counter()
     for _ in range(count):

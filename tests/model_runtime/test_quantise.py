@@ -18,7 +18,6 @@ from model_runtime.decode import (
     NotANumberError,
     Sampling,
     advance,
-    forked,
     prefix_cache,
     tokens,
 )
@@ -182,8 +181,8 @@ def test_a_copied_prefix_continues_as_the_whole_would(
     with torch.inference_mode():
         prefix = prefix_cache(vlm, images[0])
         kept = prefix.layers[0].keys.clone()
-        once = advance(vlm, forked(prefix), prompt(demo, vlm))
-        again = advance(vlm, forked(prefix), prompt(demo, vlm))
+        once = advance(vlm, prefix.forked(), prompt(demo, vlm))
+        again = advance(vlm, prefix.forked(), prompt(demo, vlm))
     assert torch.equal(once, again)
     assert torch.equal(prefix.layers[0].keys, kept)
 
