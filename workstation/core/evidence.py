@@ -91,8 +91,12 @@ def _blocks(
     to_cells = np.linalg.inv(heat.index_to_lps)
     start = to_cells[:3, :3] @ np.array(centre) + to_cells[:3, 3]
     steps = to_cells[:3, :3] @ vectors[:2].T
+    corners = start + np.array(whole) @ steps.T
     highest = float(heat.values.max(initial=0.0))
-    for z, y, x in np.argwhere((heat.values >= LEAST * highest) & (heat.values > 0)):
+    low, high = corners.min(axis=0) - 0.5, corners.max(axis=0) + 0.5
+    cells = np.argwhere((heat.values >= LEAST * highest) & (heat.values > 0))
+    near = ((cells[:, ::-1] >= low) & (cells[:, ::-1] <= high)).all(axis=1)
+    for z, y, x in cells[near]:
         outline = whole
         for axis, index in enumerate((x, y, z)):
             right, lower = steps[axis]
