@@ -227,7 +227,8 @@ class Consulting(QObject):
         text, speed = "".join(token.text for token in tokens), tokens[-1].tokens_per_second
         self._panels.strip.show_work(api.Stage.WRITE.value, None, f"{speed:.0f} tok/s")
         if ask.kind is Kind.DRAFT:
-            self._panels.report.add_text(text, [token.logprob for token in tokens])
+            logprobs, lengths = zip(*((t.logprob, len(t.text)) for t in tokens), strict=True)
+            self._panels.report.add_text(text, logprobs, lengths)
             self._panels.report.set_progress(api.Stage.WRITE, None, speed)
         else:
             self._panels.ask.add_text(text)

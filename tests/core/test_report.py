@@ -123,6 +123,22 @@ def test_confidence_is_the_mean_probability_of_the_sentences_tokens():
     assert [s.confidence for s in report.sentences] == pytest.approx([0.8, 0.3])
 
 
+def test_confidences_do_not_depend_on_how_many_tokens_come_at_once():
+    tokens = [("No", 0.9), (" effusion.", 0.7), ("", 0.1), (" A", 0.2), (" nodule.", 0.4)]
+    one_by_one = together = begin_run(Report(), "r1", 0)
+    for text, probability in tokens:
+        one_by_one = append_model_text(one_by_one, text, "r1", [math.log(probability)])
+    together = append_model_text(
+        together,
+        "".join(text for text, _ in tokens),
+        "r1",
+        [math.log(probability) for _, probability in tokens],
+        [len(text) for text, _ in tokens],
+    )
+    assert together == one_by_one
+    assert [s.confidence for s in together.sentences] == pytest.approx([0.8, 0.3])
+
+
 def test_text_without_probabilities_has_no_confidence():
     report = append_model_text(begin_run(Report(), "r", 0), "Clear.", "r")
     assert report.sentences[0].confidence is None

@@ -104,14 +104,19 @@ class ReportSession:
         self._draft = run_id
         self._take(begin_run(report, run_id, position + len(before), provenance))
 
-    def write(self, text: str, logprobs: Sequence[float] = ()) -> None:
-        """Write the model's next text at its place; nothing happens without an open draft."""
+    def write(
+        self, text: str, logprobs: Sequence[float] = (), lengths: Sequence[int] = ()
+    ) -> None:
+        """Write the model's next text at its place; nothing happens without an open draft.
+
+        ``logprobs`` and ``lengths`` are those of its tokens.
+        """
         if self._draft is None or not text:
             return
         if self._rewriting is not None:
             self._write_again(self._rewriting, text, logprobs)
         else:
-            self._append(text, logprobs)
+            self._append(text, logprobs, lengths)
 
     def restart_draft(self) -> None:
         """Take note that the model's text comes once more from its beginning.
@@ -144,12 +149,14 @@ class ReportSession:
         for text, logprobs in rewriting.again:
             self._append(text, logprobs)
 
-    def _append(self, text: str, logprobs: Sequence[float]) -> None:
+    def _append(
+        self, text: str, logprobs: Sequence[float], lengths: Sequence[int] = ()
+    ) -> None:
         run = self.report.run(self._draft or "")
         if run.anchor is not None:
             fragment = Fragment(text, (Piece(len(text), run.id, len(run.text)),))
             self._history.written(run.anchor, fragment, run.id)
-            self._take(append_model_text(self.report, text, run.id, logprobs))
+            self._take(append_model_text(self.report, text, run.id, logprobs, lengths))
 
     def stop_draft(self, provenance: Provenance | None = None) -> None:
         """End the draft, with its receipt if it came to its end; what is written stays."""

@@ -172,19 +172,26 @@ def begin_run(
 
 
 def append_model_text(
-    report: Report, text: str, run_id: str, logprobs: Sequence[float] = ()
+    report: Report,
+    text: str,
+    run_id: str,
+    logprobs: Sequence[float] = (),
+    lengths: Sequence[int] = (),
 ) -> Report:
     """Write on at the place of an open run.
 
-    ``logprobs`` are the natural-log probabilities of the tokens that make ``text``; give
-    one token at a time for exact confidences, since several are shared out as their mean.
+    ``logprobs`` are the natural-log probabilities of the tokens that make ``text`` and
+    ``lengths`` their characters; where these are not known, all share the mean.
     """
     run = report.run(run_id)
     if run.anchor is None:
         raise ValueError(f"The run {run_id!r} has ended.")
     fragment = Fragment(text, (Piece(len(text), run_id, len(run.text)),) if text else ())
     longer = replace(
-        run, text=run.text + text, tokens=(*run.tokens, *_token(text, logprobs)), anchor=None
+        run,
+        text=run.text + text,
+        tokens=(*run.tokens, *_tokens(text, logprobs, lengths)),
+        anchor=None,
     )
     report = replaced(_with_run(report, longer), run.anchor, 0, fragment)
     return _with_run(report, replace(longer, anchor=run.anchor + len(text)))
@@ -219,7 +226,11 @@ def _with_run(report: Report, run: Run) -> Report:
     )
 
 
-def _token(text: str, logprobs: Sequence[float]) -> tuple[tuple[int, float], ...]:
+def _tokens(
+    text: str, logprobs: Sequence[float], lengths: Sequence[int]
+) -> tuple[tuple[int, float], ...]:
+    if lengths and len(lengths) == len(logprobs) and sum(lengths) == len(text):
+        return tuple((n, value) for n, value in zip(lengths, logprobs, strict=True) if n)
     if not text or not logprobs:
         return ((len(text), math.nan),) if text else ()
     mean = sum(math.exp(value) for value in logprobs) / len(logprobs)

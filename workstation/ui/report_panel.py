@@ -130,10 +130,12 @@ class ReportPanel(QWidget):
         part = f" {fraction:.0%}" if fraction is not None else ""
         self._running.run(f"{_STAGES[stage]}{part}{speed}", fraction)
 
-    def add_text(self, text: str, logprobs: Sequence[float] = ()) -> None:
+    def add_text(
+        self, text: str, logprobs: Sequence[float] = (), lengths: Sequence[int] = ()
+    ) -> None:
         """Write on in the draft; without a running draft the text is late and dropped."""
         if self._session is not None:
-            self._session.write(text, logprobs)
+            self._session.write(text, logprobs, lengths)
 
     def restart_draft(self) -> None:
         """Take note that the draft comes once more; it is told only where it differs."""
