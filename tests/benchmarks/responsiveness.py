@@ -12,6 +12,7 @@ encodes the scan anew: the window is moved by 1 HU each time, so nothing is cach
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import resource
 import statistics
@@ -172,6 +173,7 @@ def cancel_times(desk: Workstation, drafts: Drafts) -> list[float]:
 
 def measure(options: argparse.Namespace, data: Path) -> tuple[dict[str, list[float]], list[float]]:
     """Open the window and measure its gaps and how quickly drafts stop."""
+    gc.disable()  # as workstation.start does until the model is there
     desk = Workstation(settings := Settings(data_folder=data))
     rows = {}
     desk.window.resize(1600, 900)
@@ -186,6 +188,8 @@ def measure(options: argparse.Namespace, data: Path) -> tuple[dict[str, list[flo
     desk.opening.open_paths([settings.study])
     while len(ready) < 2:
         spin(50)
+    gc.freeze()
+    gc.enable()
     spin(3000)
     tell(trace, "start")
     rows["while the study and the model load"] = beat.taken()
