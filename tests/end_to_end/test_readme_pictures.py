@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import QSize
 from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from workstation.app import Workstation
@@ -22,6 +23,7 @@ def keep(tmp_path: Path) -> Callable[[Workstation, str], QImage]:
     folder.mkdir(parents=True, exist_ok=True)
 
     def save(workstation: Workstation, name: str) -> QImage:
+        QApplication.processEvents()  # cards that have just grown are laid out
         picture = workstation.window.grab().toImage()
         assert picture.save(str(folder / f"{name}.png"))
         return picture
@@ -51,6 +53,7 @@ def _show_evidence_of(qtbot: QtBot, workstation: Workstation, words: str) -> Non
     assert view.explained.evidence.localised
     view.go_requested.emit(view)
     sagittal = workstation.images.pane(Pane.SAGITTAL)
+    qtbot.waitUntil(lambda: sagittal.scene.evidence is not None, timeout=5000)
     qtbot.waitUntil(lambda: bool(sagittal.scene.evidence.blocks), timeout=5000)
 
 
@@ -71,6 +74,7 @@ def test_pictures_of_every_job(
     # The scan does hold an effusion on the left, larger than the model says.
     _show_evidence_of(qtbot, opened, "left pleural effusion")
     assert _colours(keep(opened, "evidence")) > 50
+    opened.report.evidence.go_requested.emit(opened.report.evidence)
     opened.report.evidence.dismiss()
 
     opened.ask_question()
