@@ -5,7 +5,7 @@ say() { printf '%s\n' "$*" >&2; }
 
 SYSTEM_PACKAGES="python3 python3-venv libegl1 libgl1 libopengl0 libxkbcommon-x11-0 libxcb-cursor0 libxcb-icccm4
 libxcb-keysyms1 libxcb-shape0 libxcb-image0 libxcb-render-util0 libxcb-xinerama0 libdbus-1-3 fontconfig
-fonts-dejavu-core"
+fonts-dejavu-core wordnet-base"
 
 install_system_packages() {
     command -v dpkg-query >/dev/null || { say "This is not Debian or Ubuntu: install the packages named in installers/setup.sh by hand."; return 0; }
