@@ -95,13 +95,16 @@ def save_folder(  # noqa: PLR0917
     siglip: nn.Module,
     vlm: nn.Module,
     card: str,
+    *,
+    half: bool = True,
 ) -> None:
-    """Write a model folder, weights in half precision."""
+    """Write a model folder, matrices in half precision unless they are wanted as they are."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "config.json").write_text(config.to_json() + "\n", encoding="utf-8")
     tokenizer.save(str(folder / "tokenizer.json"))
     for name, network in (("siglip", siglip), ("vlm", vlm)):
-        save_file(_halved(network.state_dict()), folder / f"{name}.safetensors")
+        tensors = _stored(network.state_dict(), half=half)
+        save_file(tensors, folder / f"{name}.safetensors")
     (folder / "card.md").write_text(card, encoding="utf-8")
     sums = {name: file_sha256(folder / name) for name in _FILES}
     (folder / "manifest.json").write_text(json.dumps(sums, indent=2) + "\n", encoding="utf-8")
@@ -229,10 +232,10 @@ def _card(folder: Path) -> str:
     return ""
 
 
-def _halved(state: dict[str, Tensor]) -> dict[str, Tensor]:
+def _stored(state: dict[str, Tensor], *, half: bool) -> dict[str, Tensor]:
     """Halve matrices only: layer scales of 1e-6 and large variances need their full range."""
     return {
-        name: (tensor.half() if tensor.is_floating_point() and tensor.ndim > 1 else tensor)
+        name: (tensor.half() if half and tensor.is_floating_point() and tensor.ndim > 1 else tensor)
         .detach()
         .contiguous()
         for name, tensor in state.items()
