@@ -105,7 +105,7 @@ def started(data: Path, host: str = "thread", behind: str = "") -> dict[str, flo
     command = [sys.executable, "-m", "tests.benchmarks.starting", "--be-started", behind]
     start = time.monotonic()
     told = subprocess.run(
-        command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT
+        command, env=environment, capture_output=True, text=True, check=True, cwd=ROOT, timeout=60
     )
     found = json.loads(told.stdout.splitlines()[0])
     return {name: found[name] - start for name in EVENTS} | {"gap": found["gap"]}
