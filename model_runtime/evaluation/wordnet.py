@@ -93,11 +93,11 @@ class _PartOfSpeech:
 
     def _synset(self, place: int) -> Synset:
         """Read the line at a byte: offset, file, type, words in hexadecimal, then the words."""
-        line = self._data[place : self._data.index(b"\n", place)].decode("latin-1")
+        line = self._data[place : self._data.find(b"\n", place)].decode("latin-1")
         fields = line.split(" ")
-        if int(fields[0]) != place:
+        if fields[0] != f"{place:08d}":
             raise WordNetMissingError(
-                f"WordNet's files do not fit together: byte {place} holds {fields[0]}. "
+                f"WordNet's files do not fit together: no synset stands at byte {place}. "
                 "Install wordnet-base again."
             )
         words = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
