@@ -23,7 +23,7 @@ from model_runtime.phantom.language import finding_sentences, impression, short_
 from model_runtime.siglip import Siglip
 from model_runtime.training.augment import augment
 from model_runtime.training.labels import LabelSpace
-from model_runtime.training.loop import Recipe
+from model_runtime.training.loop import Recipe, Stopwatch
 from model_runtime.training.volumes import VolumeStore
 
 TEXT_LENGTH = 128
@@ -136,16 +136,19 @@ class ContrastiveStage:
         self.space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
         self._labels = torch.from_numpy(np.stack([self.space.encode(c) for c in self._cases]))
         self.module = LabelledSiglip(config, tokens, len(self.space))
+        self.loading, self.data = Stopwatch(), store.digest
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Match of volumes and texts, plus the labels."""
-        rows = random.choice(len(self._cases), recipe.batch, replace=False)
-        volume = augment(self._store.get(list(rows)), random)
-        cases = [self._cases[row] for row in rows]
-        texts = [draw_text(case, random) for case in cases]
+        with self.loading:
+            rows = random.choice(len(self._cases), recipe.batch, replace=False)
+            volume = augment(self._store.get(list(rows)), random)
+            cases = [self._cases[row] for row in rows]
+            texts = [draw_text(case, random) for case in cases]
+            ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])
         siglip = self.module.siglip
         states = siglip.vision_encoder(volume)
-        words = siglip.embed_text(*encode_texts(self._tokenizer, [text.text for text in texts]))
+        words = siglip.embed_text(ids, mask)
         image = siglip.project_volume(states[-1])
         match = pairwise_loss(image, words, siglip.t_prime, siglip.bias, matches(texts, cases))
         flat = torch.cat((states[-2].flatten(1), states[-1].flatten(1)), dim=1)

@@ -6,7 +6,9 @@ faster than through the encoder.
 
 from __future__ import annotations
 
+import hashlib
 import logging
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,9 +49,27 @@ class Features:
 
     @classmethod
     def load(cls, path: Path) -> Features:
-        """Read what :meth:`save` wrote."""
-        with np.load(path) as table:
-            return cls(table["low"], table["high"], table["seeds"])
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        ValueError
+            Where the file is missing or damaged; it is named.
+        """
+        try:
+            with np.load(path) as table:
+                return cls(table["low"], table["high"], table["seeds"])
+        except FileNotFoundError as error:
+            raise ValueError(f"{path} is missing; run the features command first") from error
+        except (ValueError, OSError, EOFError, KeyError, zipfile.BadZipFile) as error:
+            raise ValueError(
+                f"{path} is damaged ({error}); run the features command again"
+            ) from error
+
+    @property
+    def digest(self) -> str:
+        """A word that changes when the cases or their order do."""
+        return hashlib.sha256(self.seeds.astype("<i8").tobytes()).hexdigest()[:12]
 
     def draw(
         self, rows: NDArray[np.int64], random: np.random.Generator

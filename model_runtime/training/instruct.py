@@ -15,13 +15,13 @@ from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
 
-from model_runtime.config import VlmConfig
+from model_runtime.config import PromptConfig, VlmConfig
 from model_runtime.phantom.case import Case, Random, sample_case
 from model_runtime.phantom.language import Question, questions, report
 from model_runtime.prompt import choice_answer, question_prompt
 from model_runtime.training.features import Features
 from model_runtime.training.labels import LabelSpace
-from model_runtime.training.loop import Recipe
+from model_runtime.training.loop import Recipe, Stopwatch
 from model_runtime.vlm import IGNORED_LABEL, Vlm
 
 _ASKING = ("Is there ", "Is there a ", "Is there any ", "Does the scan show ", "Do you see ")
@@ -87,6 +87,50 @@ def collate(
     return ids, labels, mask
 
 
+Rows = tuple[Tensor, Tensor, Tensor]
+"""Ids, labels and mask, as :func:`collate` returns them."""
+
+
+@dataclass(frozen=True, eq=False)
+class Lesson:
+    """The texts of one step: each case's report, and questions with the case of each."""
+
+    told: Rows
+    asked: Rows
+    owners: Tensor
+
+    @classmethod
+    def draw(
+        cls, tokenizer: Tokenizer, prompt: PromptConfig, cases: Sequence[Case], random: Random
+    ) -> Lesson:
+        """Draw a report and two questions of every case."""
+        told = [Example(prompt.report, report(case, random)) for case in cases]
+        asked = [draw_questions(case, 2, random) for case in cases]
+        owners = torch.tensor([place for place, two in enumerate(asked) for _ in two])
+        questioned = [
+            Example(prompt.before_question + one.prompt, one.answer) for two in asked for one in two
+        ]
+        sides = [
+            collate(
+                tokenizer,
+                [Example(one.prompt, prompt.before_answer + one.answer) for one in examples],
+                prompt.eos_token,
+                prompt.pad_token,
+            )
+            for examples in (told, questioned)
+        ]
+        return cls(sides[0], sides[1], owners)
+
+    def losses(self, vlm: Vlm, image: Tensor) -> dict[str, Tensor]:
+        """Cross-entropy of the reports and the answers, and the sum that is minimised.
+
+        ``image`` is B × image tokens × hidden size, in the order of the cases.
+        """
+        written = vlm.loss(image, *self.told)
+        answered = vlm.loss(image[self.owners], *self.asked)
+        return {"loss": written + 0.5 * answered, "report": written, "answer": answered}
+
+
 class LabelledVlm(nn.Module):
     """The model and an auxiliary label head on its image tokens, used in training only."""
 
@@ -108,27 +152,18 @@ class InstructStage:
         space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
         self._labels = torch.from_numpy(np.stack([space.encode(case) for case in self._cases]))
         self.module = LabelledVlm(config, len(space))
+        self.loading, self.data = Stopwatch(), features.digest
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Cross-entropy of reports and of two questions each, plus the labels."""
-        rows = random.choice(len(self._cases), recipe.batch, replace=False)
-        low, high = self._features.draw(rows, random)
-        vlm = self.module.vlm
-        image = vlm.projector(low, high)
-        cases = [self._cases[row] for row in rows]
-        told = [Example(self._prompt.report, report(case, random)) for case in cases]
-        written = self._words(image, told)
-        asked = [draw_questions(case, 2, random) for case in cases]
-        owners = torch.tensor([place for place, two in enumerate(asked) for _ in two])
-        answered = self._words(image[owners], [example for two in asked for example in two])
+        with self.loading:
+            rows = random.choice(len(self._cases), recipe.batch, replace=False)
+            low, high = self._features.draw(rows, random)
+            cases = [self._cases[row] for row in rows]
+            lesson = Lesson.draw(self._tokenizer, self._prompt, cases, random)
+        image = self.module.vlm.projector(low, high)
+        losses = lesson.losses(self.module.vlm, image)
         named = functional.binary_cross_entropy_with_logits(
             self.module.labels(image).float(), self._labels[rows]
         )
-        loss = written + 0.5 * answered + _LABEL_WEIGHT * named
-        return {"loss": loss, "report": written, "answer": answered, "labels": named}
-
-    def _words(self, image: Tensor, examples: Sequence[Example]) -> Tensor:
-        ids, labels, mask = collate(
-            self._tokenizer, examples, self._prompt.eos_token, self._prompt.pad_token
-        )
-        return self.module.vlm.loss(image, ids, labels, mask)
+        return losses | {"loss": losses["loss"] + _LABEL_WEIGHT * named, "labels": named}

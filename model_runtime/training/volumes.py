@@ -2,12 +2,15 @@
 
 A shard is one ``.npy`` of shape (cases, z, y, x); its name holds the first seed. Shards
 are written whole and renamed, so an interrupted rendering leaves none half done.
+``shards.json`` lists what was rendered, so that a file that is gone is missed.
 """
 
 from __future__ import annotations
 
+import hashlib
+import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,8 @@ from model_runtime.phantom.render import render
 
 _LOG = logging.getLogger(__name__)
 SHARD_CASES = 100
+_LISTING = "shards.json"
+_NAMED = 10
 
 
 def model_volume(case: Case, config: InputConfig) -> NDArray[np.uint8]:
@@ -65,8 +70,80 @@ def render_shards(
             pool.submit(_write_shard, folder, start, number, config)
             for start, number in zip(starts, counts, strict=True)
         ]
-        for done in work:
-            _LOG.info("rendered %s", done.result().name)
+        for done, number in zip(work, counts, strict=True):
+            path = done.result()
+            _write_listing(folder, _read_listing(folder) | {path.name: number})
+            _LOG.info("rendered %s", path.name)
+
+
+def _read_listing(folder: Path) -> dict[str, int]:
+    """Cases of each shard that was rendered; empty for a folder without the list."""
+    path = folder / _LISTING
+    if not path.is_file():
+        return {}
+    try:
+        return {str(name): int(count) for name, count in json.loads(path.read_text()).items()}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise ValueError(f"{path} is damaged: {error}; render the cases again") from error
+
+
+def _write_listing(folder: Path, listing: Mapping[str, int]) -> None:
+    part = folder / f"{_LISTING}.part"
+    part.write_text(json.dumps(dict(sorted(listing.items())), indent=1) + "\n", encoding="utf-8")
+    part.replace(folder / _LISTING)
+
+
+def _read_shard(path: Path, count: int | None, like: NDArray[np.uint8] | None) -> NDArray[np.uint8]:
+    """Map one shard and check that it is what the others are.
+
+    Raises
+    ------
+    ValueError
+        Saying what is wrong with it.
+    """
+    try:
+        shard: NDArray[np.uint8] = np.load(path, mmap_mode="r")
+    except (ValueError, OSError, EOFError) as error:
+        raise ValueError(f"{path.name} cannot be read ({error})") from error
+    if shard.dtype != np.uint8 or shard.ndim != 4:
+        raise ValueError(f"{path.name} holds no volumes ({shard.dtype}, shape {shard.shape})")
+    if count is not None and len(shard) != count:
+        raise ValueError(f"{path.name} holds {len(shard)} cases in place of {count}")
+    if like is not None and shard.shape[1:] != like.shape[1:]:
+        raise ValueError(f"{path.name} has the grid {shard.shape[1:]}, others {like.shape[1:]}")
+    return shard
+
+
+def _mapped(
+    folder: Path, names: Sequence[str], listing: Mapping[str, int]
+) -> tuple[dict[int, NDArray[np.uint8]], list[str]]:
+    """Map shards, by their first seed, and say what is wrong with the others."""
+    shards: dict[int, NDArray[np.uint8]] = {}
+    faults = []
+    for name in names:
+        if not (folder / name).exists():
+            faults.append(f"{name} is missing")
+            continue
+        like = next(iter(shards.values()), None)
+        try:
+            shard = _read_shard(folder / name, listing.get(name), like)
+        except ValueError as error:
+            faults.append(str(error))
+        else:
+            shards[int(Path(name).stem.split("-")[1])] = shard
+    return shards, faults
+
+
+def _tell(folder: Path, faults: Sequence[str], files: int, *, skip: bool) -> None:
+    """Count and name the files that cannot be used; an error unless they may be left out."""
+    if not faults:
+        return
+    more = len(faults) - _NAMED
+    named = "; ".join(faults[:_NAMED]) + (f"; and {more} more" if more > 0 else "")
+    text = f"{len(faults)} of {files} training files in {folder} cannot be used: {named}"
+    if not skip:
+        raise ValueError(f"{text}. Delete the damaged ones and render them again.")
+    _LOG.warning("%s. Training goes on without them.", text)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,29 +154,36 @@ class VolumeStore:
     seeds: NDArray[np.int64]
 
     @classmethod
-    def open(cls, folder: Path) -> VolumeStore:
+    def open(cls, folder: Path, *, skip_damaged: bool = False) -> VolumeStore:
         """Map the shards of a folder in order of their seeds.
+
+        Files that are missing or damaged are counted and named; others never stand in for them.
+
+        Parameters
+        ----------
+        skip_damaged : bool
+            Go on without them, with a warning, in place of an error.
 
         Raises
         ------
         FileNotFoundError
             Where there are none.
         ValueError
-            Where a shard cannot be read; its name is told.
+            Where shards cannot be read; their number and names are told.
         """
-        paths = sorted(folder.glob("cases-*.npy"))
-        if not paths:
+        listing = _read_listing(folder)
+        names = sorted({path.name for path in folder.glob("cases-*.npy")} | listing.keys())
+        if not names:
             raise FileNotFoundError(f"no rendered cases in {folder}; run the render command first")
-        shards, seeds = [], []
-        for path in paths:
-            try:
-                shard = np.load(path, mmap_mode="r")
-            except (ValueError, OSError, EOFError) as error:
-                raise ValueError(f"{path} cannot be read: {error}") from error
-            first = int(path.stem.split("-")[1])
-            shards.append(shard)
-            seeds.append(np.arange(first, first + len(shard)))
-        return cls(tuple(shards), np.concatenate(seeds))
+        shards, faults = _mapped(folder, names, listing)
+        _tell(folder, faults, len(names), skip=skip_damaged and bool(shards))
+        seeds = [np.arange(first, first + len(shard)) for first, shard in shards.items()]
+        return cls(tuple(shards.values()), np.concatenate(seeds))
+
+    @property
+    def digest(self) -> str:
+        """A word that changes when the cases or their order do."""
+        return hashlib.sha256(self.seeds.astype("<i8").tobytes()).hexdigest()[:12]
 
     def __len__(self) -> int:
         return len(self.seeds)
