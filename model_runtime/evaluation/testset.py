@@ -1,0 +1,206 @@
+"""What is evaluated on: volumes with their reports and questions, from phantoms or from disk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from model_runtime.api import VolumeInput
+from model_runtime.evaluation.answers import model_input
+from model_runtime.evaluation.m3d import Captioned as DiskItem
+from model_runtime.evaluation.m3d import (
+    DatasetError,
+    overlap,
+    read_captions,
+    read_prepared,
+    read_questions,
+)
+from model_runtime.evaluation.measure import full_text
+from model_runtime.phantom.case import Case, sample_case
+from model_runtime.phantom.language import Question, questions, report
+from model_runtime.preprocess import UnsuitableVolumeError, prepare
+from model_runtime.weights import LoadedModel
+
+TEST_SEED = 200_000
+_QUESTION_STREAM = 11
+_FREQUENT_FROM = 1000
+Frequent = Counter[tuple[str, str, str]]
+"""How often each answer was right: by type, question and answer."""
+
+
+@dataclass(frozen=True, eq=False)
+class Item:
+    """A volume with the caption that it is searched by and the report that is wanted."""
+
+    name: str
+    caption: str
+    report: str
+    volume: Callable[[LoadedModel], Tensor]
+    case: Case | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class TestSet:
+    """Items, questions as (place of the item, question), and what training tells of answers."""
+
+    __test__ = False
+    name: str
+    items: Sequence[Item]
+    asked: Sequence[tuple[int, Question]]
+    frequent: Frequent
+    notes: Sequence[str] = ()
+    overlap: dict[str, Any] = field(default_factory=dict)
+
+
+def load_testset(name: str) -> TestSet:
+    """Open ``phantom:N``, the first N test seeds, or a folder in M3D's layout.
+
+    Raises
+    ------
+    DatasetError
+        Where the name is neither, or an item of the folder cannot be used.
+    """
+    kind, _, count = name.partition(":")
+    if kind == "phantom" and count.isdecimal() and int(count) > 0:
+        return phantoms(range(TEST_SEED, TEST_SEED + int(count)))
+    if Path(name).is_dir():
+        return from_disk(Path(name))
+    raise DatasetError(f"{name!r} is neither a folder nor phantom:N with N of at least 1.")
+
+
+def phantoms(seeds: Sequence[int]) -> TestSet:
+    """Draw the test items of some seeds; frequent answers are those of 1,000 training seeds."""
+    cases = [sample_case(seed) for seed in seeds]
+    items = [_phantom_item(case) for case in cases]
+    asked = [
+        (place, question)
+        for place, case in enumerate(cases)
+        for question in _questions(case)
+    ]
+    trained = [sample_case(seed) for seed in range(_FREQUENT_FROM)]
+    found = overlap(
+        (DiskItem(Path(f"synthetic {case.seed}"), _report(case)) for case in trained),
+        [DiskItem(Path(item.name), item.report) for item in items],
+    )
+    return TestSet(
+        f"synthetic cases, seeds {seeds[0]} to {seeds[-1]}",
+        items,
+        asked,
+        counted(question for case in trained for question in _questions(case)),
+        (f"overlap and frequent answers: against the first {_FREQUENT_FROM} training seeds",),
+        found,
+    )
+
+
+def _phantom_item(case: Case) -> Item:
+    return Item(
+        f"synthetic {case.seed}",
+        full_text(case),
+        _report(case),
+        lambda model: model_input(case, model)[None],
+        case,
+    )
+
+
+def _report(case: Case) -> str:
+    return report(case, np.random.default_rng(case.seed))
+
+
+def _questions(case: Case) -> list[Question]:
+    return questions(case, np.random.default_rng([case.seed, _QUESTION_STREAM]))
+
+
+def from_disk(folder: Path) -> TestSet:
+    """Open a folder in M3D's layout; every test item must be readable.
+
+    Raises
+    ------
+    DatasetError
+    """
+    captions, asked = read_captions(folder, "test"), read_questions(folder, "test")
+    items = [_disk_item(item.image, item.text) for item in captions]
+    places = {item.image: place for place, item in enumerate(captions)}
+    for question in asked:
+        # A question may be about a volume that has no report in the test split.
+        if question.image not in places:
+            places[question.image] = len(items)
+            items.append(_disk_item(question.image, ""))
+    notes, seen, trained = [], {}, asked
+    try:
+        seen = overlap(read_captions(folder, "train"), captions)
+    except DatasetError as error:
+        notes.append(f"overlap with training is not measured: {error}")
+    try:
+        trained = read_questions(folder, "train")
+    except DatasetError as error:
+        notes.append(f"frequent answers are those of the test table itself: {error}")
+    return TestSet(
+        f"M3D layout in {folder.name}",
+        items,
+        [(places[row.image], row.question) for row in asked],
+        counted(row.question for row in trained),
+        notes,
+        seen,
+    )
+
+
+def counted(asked: Iterable[Question]) -> Frequent:
+    """Count the right answers to each question."""
+    return Counter((question.kind, question.text, question.answer) for question in asked)
+
+
+def _disk_item(path: Path, text: str) -> Item:
+    return Item(path.name, text, text, lambda model: read_volume(path, model))
+
+
+def read_volume(path: Path, model: LoadedModel) -> Tensor:
+    """Read a volume for a model, shape (1, 1, z, y, x).
+
+    ``.npy`` files are prepared already and only resized; NIfTI files hold HU and are
+    prepared as the program does.
+
+    Raises
+    ------
+    DatasetError
+    """
+    grid = model.config.input.shape
+    if path.suffix == ".npy":
+        grey = torch.from_numpy(read_prepared(path))[None, None]
+        if tuple(grey.shape[2:]) == tuple(grid):
+            return grey
+        return torch.nn.functional.interpolate(grey, tuple(grid), mode="trilinear")
+    volume = read_nifti(path)
+    try:
+        return torch.from_numpy(prepare(volume, model.config.input, None).grey)[None, None]
+    except UnsuitableVolumeError as error:
+        raise DatasetError(f"The volume {path} cannot be used: {error}") from error
+
+
+def read_nifti(path: Path) -> VolumeInput:
+    """Read a CT in HU; NIfTI's coordinates come out as LPS mm.
+
+    Raises
+    ------
+    DatasetError
+    """
+    import SimpleITK as sitk
+
+    try:
+        image = sitk.ReadImage(str(path), sitk.sitkInt16)
+    except RuntimeError as error:
+        raise DatasetError(f"The volume {path} cannot be read: {error}") from error
+    if image.GetDimension() != 3:
+        raise DatasetError(f"{path} has {image.GetDimension()} dimensions, not three.")
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
+    matrix[:3, 3] = image.GetOrigin()
+    # The header has no field for the body part; its description may name it.
+    told = image.GetMetaData("descrip") if image.HasMetaDataKey("descrip") else ""
+    return VolumeInput(str(path), sitk.GetArrayFromImage(image), matrix, "CT", told)
