@@ -48,13 +48,17 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class TestSet:
-    """Items, questions as (place of the item, question), and what training tells of answers."""
+    """Items, questions as (place of the item, question), and what training tells of answers.
+
+    ``common_report`` is the report that training holds most often.
+    """
 
     __test__ = False
     name: str
     items: Sequence[Item]
     asked: Sequence[tuple[int, Question]]
     frequent: Frequent
+    common_report: str = ""
     notes: Sequence[str] = ()
     overlap: dict[str, Any] = field(default_factory=dict)
 
@@ -94,6 +98,7 @@ def phantoms(seeds: Sequence[int]) -> TestSet:
         items,
         asked,
         counted(question for case in trained for question in _questions(case)),
+        _commonest(_report(case) for case in trained),
         (f"overlap and frequent answers: against the first {_FREQUENT_FROM} training seeds",),
         found,
     )
@@ -132,11 +137,12 @@ def from_disk(folder: Path) -> TestSet:
         if question.image not in places:
             places[question.image] = len(items)
             items.append(_disk_item(question.image, ""))
-    notes, seen, trained = [], {}, asked
+    notes, seen, trained, told = [], {}, asked, captions
     try:
-        seen = overlap(read_captions(folder, "train"), captions)
+        told = read_captions(folder, "train")
+        seen = overlap(told, captions)
     except DatasetError as error:
-        notes.append(f"overlap with training is not measured: {error}")
+        notes.append(f"overlap is not measured, the commonest report is the test's: {error}")
     try:
         trained = read_questions(folder, "train")
     except DatasetError as error:
@@ -146,9 +152,14 @@ def from_disk(folder: Path) -> TestSet:
         items,
         [(places[row.image], row.question) for row in asked],
         counted(row.question for row in trained),
+        _commonest(item.text for item in told),
         notes,
         seen,
     )
+
+
+def _commonest(reports: Iterable[str]) -> str:
+    return Counter(reports).most_common(1)[0][0]
 
 
 def counted(asked: Iterable[Question]) -> Frequent:

@@ -1,0 +1,116 @@
+"""Drafts against the reports that were wanted, and against the truth where it is known.
+
+Beside the model stand drafts for an empty volume and for another case's volume, and the
+report that training holds most often, given to every case.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from model_runtime.decode import Sampling
+from model_runtime.evaluation.findings import ReportScores, score_reports, share
+from model_runtime.evaluation.intervals import Statistic, Values, difference, estimate, mean_of
+from model_runtime.evaluation.testset import TestSet
+from model_runtime.evaluation.text_metrics import score_texts
+from model_runtime.evaluation.wordnet import DEBIAN
+from model_runtime.evaluation.writing import Images, report_prompt, write_texts
+from model_runtime.phantom.case import Case
+from model_runtime.weights import LoadedModel
+
+Table = dict[str, Any]
+COMMON = "commonest report of training"
+TOKENS = 256
+"""What the published scripts let a report have."""
+
+
+@torch.inference_mode()
+def drafts(
+    model: LoadedModel, test: TestSet, images: Images, sampling: Sampling
+) -> dict[str, list[str]]:
+    """Write a report for every item, by the model and the baselines."""
+    asked = [(row, report_prompt(model)) for row in range(len(test.items))]
+    return {
+        name: write_texts(model, rows, asked, sampling, TOKENS)
+        for name, rows in images.named().items()
+    } | {COMMON: [test.common_report] * len(asked)}
+
+
+def report_table(test: TestSet, written: dict[str, list[str]], wordnet: Path = DEBIAN) -> Table:
+    """BLEU-1, ROUGE-1 and METEOR in percent, and clinical efficacy where the truth is known."""
+    wanted = [item.report for item in test.items]
+    scored = {name: score_texts(texts, wanted, wordnet) for name, texts in written.items()}
+    table: Table = {
+        name: {
+            metric: estimate(mean_of(values), len(values)).table()
+            for metric, values in scores.items()
+        }
+        | {"distinct drafts": len(set(written[name])), "empty drafts": written[name].count("")}
+        for name, scores in scored.items()
+    }
+    table["gain of the model over"] = {
+        name: {
+            metric: estimate(
+                difference(mean_of(scored["model"][metric]), mean_of(scores[metric])), len(wanted)
+            ).table()
+            for metric in scores
+        }
+        for name, scores in scored.items()
+        if name != "model"
+    }
+    cases = [item.case for item in test.items if item.case is not None]
+    if len(cases) == len(test.items):
+        table["clinical efficacy"] = {
+            name: clinical_table(cases, texts) for name, texts in written.items()
+        }
+    return table
+
+
+def clinical_table(cases: Sequence[Case], texts: Sequence[str]) -> Table:
+    """Compare findings stated with findings there: precision, recall, F1, sides, inventions."""
+    scores = score_reports(cases, texts)
+    counts = np.array([_counts(case, text) for case, text in zip(cases, texts, strict=True)])
+    right, invented, missed = counts.T.astype(np.float64)
+    figures: dict[str, Statistic] = {
+        "precision": _quotient(right, right + invented),
+        "recall": _quotient(right, right + missed),
+        "F1": _quotient(2 * right, 2 * right + invented + missed),
+        "invented findings per draft": mean_of(invented),
+        "drafts with an invented finding": mean_of(invented > 0),
+    }
+    return {name: estimate(figure, len(cases)).table() for name, figure in figures.items()} | {
+        "macro F1": scores.macro_f1(),
+        "hallucination rate": scores.micro().invented
+        / max(1, scores.micro().right + scores.micro().invented),
+        **_details(scores),
+    }
+
+
+def _details(scores: ReportScores) -> Table:
+    """Say what was told of findings that are there and stated once."""
+    errors = scores.size_errors
+    return {
+        "side right": {"share": share(scores.sides), "n": scores.sides.total()},
+        "place right": {"share": share(scores.places), "n": scores.places.total()},
+        "degree right": {"share": share(scores.degrees), "n": scores.degrees.total()},
+        "size error mm": {"mean": float(np.mean(errors)) if errors else None, "n": len(errors)},
+        "by finding": {
+            kind: {"n": t.right + t.missed, "P": t.precision, "R": t.recall, "F1": t.f1}
+            for kind, t in sorted(scores.kinds.items())
+        },
+    }
+
+
+def _counts(case: Case, text: str) -> tuple[int, int, int]:
+    tally = score_reports([case], [text]).micro()
+    return tally.right, tally.invented, tally.missed
+
+
+def _quotient(above: Values, below: Values) -> Statistic:
+    """Make the statistic "sum of one over sum of the other"; 0 where there is nothing below."""
+    return lambda drawn: (drawn @ above) / np.maximum(drawn @ below, 1)

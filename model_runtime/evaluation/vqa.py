@@ -1,0 +1,169 @@
+"""Open and closed questions, by type, beside three answers that never saw the scan.
+
+Closed questions are counted twice: by the published rule, which takes an answer as right
+where the right letter occurs in it with a full stop (whatever else it says), and by which
+choice the model thinks likeliest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from model_runtime.decode import Sampling
+from model_runtime.evaluation.calibration import calibration
+from model_runtime.evaluation.intervals import difference, estimate, mean_of, mean_of_types
+from model_runtime.evaluation.testset import Frequent, TestSet
+from model_runtime.evaluation.text_metrics import score_texts
+from model_runtime.evaluation.wordnet import DEBIAN
+from model_runtime.evaluation.writing import Images, asking, choice_shares, write_texts
+from model_runtime.phantom.language import Question
+from model_runtime.prompt import lettered
+from model_runtime.weights import LoadedModel
+
+Table = dict[str, Any]
+FREQUENT = "most frequent answer"
+OPEN_TOKENS, LETTER_TOKENS = 256, 64
+
+
+def frequent_answer(question: Question, frequent: Frequent, closed: bool) -> str:
+    """Give the answer that most often was right to this wording, else to this type."""
+    if closed:
+        return max(
+            question.choices,
+            key=lambda choice: frequent[question.kind, question.text, choice],
+        )
+    same = {key: n for key, n in frequent.items() if key[:2] == (question.kind, question.text)}
+    like = same or {key: n for key, n in frequent.items() if key[0] == question.kind}
+    return max(like, key=lambda key: like[key])[2] if like else ""
+
+
+@torch.inference_mode()
+def open_answers(
+    model: LoadedModel, test: TestSet, images: Images, sampling: Sampling
+) -> dict[str, list[str]]:
+    """Write an answer to every question, its choices untold, by the model and the baselines."""
+    asked = [(row, asking(model, question, closed=False)) for row, question in test.asked]
+    written = {
+        name: write_texts(model, rows, asked, sampling, OPEN_TOKENS)
+        for name, rows in images.named().items()
+    }
+    told: dict[tuple[str, str], str] = {}
+    for _, question in test.asked:
+        key = question.kind, question.text
+        if key not in told:
+            told[key] = frequent_answer(question, test.frequent, closed=False)
+    return written | {FREQUENT: [told[q.kind, q.text] for _, q in test.asked]}
+
+
+def open_table(test: TestSet, answers: dict[str, list[str]], wordnet: Path = DEBIAN) -> Table:
+    """BLEU-1, ROUGE-1 and METEOR by type and their unweighted mean, in percent."""
+    wanted = [question.answer for _, question in test.asked]
+    scored = {name: score_texts(told, wanted, wordnet) for name, told in answers.items()}
+    metrics = list(next(iter(scored.values())))
+    return {
+        metric: _by_type(test, {name: scores[metric] for name, scores in scored.items()})
+        for metric in metrics
+    }
+
+
+@torch.inference_mode()
+def letter_answers(
+    model: LoadedModel, test: TestSet, images: Images, sampling: Sampling
+) -> dict[str, list[str]]:
+    """Write an answer to every closed question."""
+    asked = [(row, asking(model, question, closed=True)) for row, question in _closed(test).asked]
+    return {
+        name: write_texts(model, rows, asked, sampling, LETTER_TOKENS)
+        for name, rows in images.named().items()
+    }
+
+
+def letter_table(test: TestSet, answers: dict[str, list[str]]) -> Table:
+    """Share right by the letter rule, by type; and how many answers it is too kind to."""
+    closed = _closed(test)
+    read = {
+        name: [
+            lettered(told, len(question.choices))
+            for told, (_, question) in zip(texts, closed.asked, strict=True)
+        ]
+        for name, texts in answers.items()
+    }
+    places = [question.choices.index(question.answer) for _, question in closed.asked]
+    right = {
+        name: _hits([place in found for place, found in zip(places, rows, strict=True)])
+        for name, rows in read.items()
+    }
+    right[FREQUENT] = _frequent_hits(closed)
+    return _by_type(closed, right) | {
+        "answers of the model with no letter": sum(not row for row in read["model"]),
+        "answers of the model with several letters": sum(len(row) > 1 for row in read["model"]),
+    }
+
+
+@torch.inference_mode()
+def likelihoods(
+    model: LoadedModel, test: TestSet, images: Images
+) -> dict[str, list[NDArray[np.float64]]]:
+    """Probability of each choice of every closed question."""
+    asked = _closed(test).asked
+    return {name: choice_shares(model, rows, asked) for name, rows in images.named().items()}
+
+
+def likelihood_table(test: TestSet, shares: dict[str, list[NDArray[np.float64]]]) -> Table:
+    """Share right by likelihood, by type, with the calibration of the model's choices."""
+    closed = _closed(test)
+    places = [question.choices.index(question.answer) for _, question in closed.asked]
+    right = {
+        name: _hits([int(row.argmax()) == place for row, place in zip(rows, places, strict=True)])
+        for name, rows in shares.items()
+    }
+    chance = 100 * np.array([1 / len(question.choices) for _, question in closed.asked])
+    told = [float(row.max()) for row in shares["model"]]
+    return _by_type(closed, right | {FREQUENT: _frequent_hits(closed), "chance": chance}) | {
+        "calibration": calibration(told, [hit > 0 for hit in right["model"]]).table()
+    }
+
+
+def _closed(test: TestSet) -> TestSet:
+    asked = [(row, question) for row, question in test.asked if question.choices]
+    return TestSet(test.name, test.items, asked, test.frequent)
+
+
+def _frequent_hits(closed: TestSet) -> NDArray[np.float64]:
+    return _hits(
+        [
+            frequent_answer(question, closed.frequent, closed=True) == question.answer
+            for _, question in closed.asked
+        ]
+    )
+
+
+def _hits(right: Sequence[bool]) -> NDArray[np.float64]:
+    return 100.0 * np.array(right, np.float64)
+
+
+def _by_type(test: TestSet, scores: dict[str, NDArray[np.float64]]) -> Table:
+    """Means by type, unweighted mean of them, and the model's gain over each baseline."""
+    kinds = np.array([question.kind for _, question in test.asked])
+    cases = [row for row, _ in test.asked]
+    whole = {name: mean_of_types(values, kinds.tolist()) for name, values in scores.items()}
+    table: Table = {}
+    for name, values in scores.items():
+        rows: Table = {}
+        for kind in dict.fromkeys(kinds.tolist()):
+            mine = kinds == kind
+            held = [case for case, own in zip(cases, mine, strict=True) if own]
+            rows[kind] = estimate(mean_of(values[mine]), held).table()
+        table[name] = rows | {"mean of types": estimate(whole[name], cases).table()}
+    table["gain of the model over"] = {
+        name: estimate(difference(whole["model"], whole[name]), cases).table()
+        for name in scores
+        if name != "model"
+    }
+    return table
