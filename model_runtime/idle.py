@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator
 
@@ -70,6 +71,8 @@ class IdleUnload:
                 self._timer = None
 
     def _rest(self) -> None:
+        if sys.is_finalizing():
+            return  # a thread that is started now would be waited for in vain
         with self._lock:
             self._busy = False
             if self._closed or self._engine is None:

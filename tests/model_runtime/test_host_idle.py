@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
+import textwrap
 import threading
 import weakref
 from collections.abc import Callable, Iterator
@@ -170,3 +172,29 @@ def test_unloaded_no_weight_is_left_in_memory(tiny_model: Path, chest: api.Volum
     del model
     engine.close()
     assert {each() for each in (*networks, *weights)} == {None}
+
+
+def test_a_program_that_leaves_in_the_middle_of_an_answer_ends(repository: Path) -> None:
+    """Its interpreter closes the stream when no thread can be started any more."""
+    program = """
+        import threading
+        from model_runtime import api
+        from model_runtime.idle import IdleUnload
+
+        class Endless:
+            info = api.ModelInfo("endless", True, "")
+            def stream(self, request, cancelled):
+                while True:
+                    yield api.Token("word ", 0.0, 1.0)
+            def close(self):
+                pass
+
+        engine = IdleUnload(Endless, 1000.0)
+        stream = engine.stream(api.Request(1, api.Task.REPORT), threading.Event())
+        print(next(stream).text)
+    """
+    told = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(program)],
+        capture_output=True, text=True, cwd=repository, timeout=20, check=True,
+    )  # fmt: skip
+    assert (told.stdout, told.stderr) == ("word \n", "")
