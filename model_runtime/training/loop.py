@@ -218,6 +218,9 @@ class _Run:
 def _recompute(module: nn.Module) -> None:
     """Turn on gradient checkpointing in every transformer inside."""
     for part in module.modules():
-        enable = getattr(part, "gradient_checkpointing_enable", None)
-        if callable(enable):
-            enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        # The library renamed it; the old name warns.
+        for name in ("activation", "gradient"):
+            enable = getattr(part, f"{name}_checkpointing_enable", None)
+            if callable(enable):
+                enable(**{f"{name}_checkpointing_kwargs": {"use_reentrant": False}})
+                break

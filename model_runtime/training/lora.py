@@ -37,7 +37,10 @@ class MergeError(ValueError):
 
 @dataclass(frozen=True)
 class LoraSettings:
-    """Size of the adapters, as published, and what is trained whole beside them."""
+    """Size of the adapters, as published, and what is trained whole beside them.
+
+    Rank 0 means no adapters.
+    """
 
     rank: int = 16
     alpha: int = 32
@@ -73,12 +76,24 @@ def adapt(vlm: Vlm, settings: LoraSettings) -> None:
     Raises
     ------
     ValueError
-        Where it carries adapters already.
+        Where it carries adapters already, or nothing would learn.
     """
-    from peft import LoraConfig, inject_adapter_in_model
-
     if _layers(vlm):
         raise ValueError("the model carries adapters already")
+    if not settings.rank and not settings.whole:
+        raise ValueError("neither adapters nor any part of the model is to be trained")
+    if settings.rank:
+        _inject(vlm, settings)
+    for name, parameter in vlm.named_parameters():
+        parameter.requires_grad_(settings.keeps(name))
+        if name.startswith(settings.whole):
+            # A loaded model lies in its mapped file; what is trained needs memory of its own.
+            parameter.data = parameter.data.float().clone()
+
+
+def _inject(vlm: Vlm, settings: LoraSettings) -> None:
+    from peft import LoraConfig, inject_adapter_in_model
+
     config = LoraConfig(
         r=settings.rank,
         lora_alpha=settings.alpha,
@@ -86,11 +101,6 @@ def adapt(vlm: Vlm, settings: LoraSettings) -> None:
         target_modules=_TARGETS,
     )
     inject_adapter_in_model(config, vlm.model)
-    for name, parameter in vlm.named_parameters():
-        parameter.requires_grad_(settings.keeps(name))
-        if name.startswith(settings.whole):
-            # A loaded model lies in its mapped file; what is trained needs memory of its own.
-            parameter.data = parameter.data.float().clone()
 
 
 def unload(vlm: Vlm) -> None:
@@ -212,7 +222,8 @@ def merge(base: Path, adapter_folder: Path, out: Path, *, half: bool = False) ->
         raise MergeError(f"{base} keeps two tokenizers, which a folder of ours cannot hold.")
     adapt(model.vlm, adapter.settings)
     put_in(model.vlm, tensors, adapter.settings)
-    unload(model.vlm)
+    if adapter.settings.rank:
+        unload(model.vlm)
     card = f"{model.card.rstrip()}\n\nAdapter {adapter.sha256[:12]} merged in.\n"
     save_folder(out, model.config, model.tokenizer, model.siglip, model.vlm, card, half=half)
     history = [*_merged_into(base), adapter.sha256]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 from tokenizers import Tokenizer
 
 from model_runtime.config import (
@@ -21,6 +23,15 @@ from model_runtime.training.tokenizer import train_tokenizer
 from model_runtime.training.volumes import VolumeStore, render_shards
 
 TINY = EncoderConfig((1, 1, 1, 1, 1), (4, 4, 8, 8, 16))
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """Threads waiting for one another cost far more than networks this small do."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")
