@@ -5,7 +5,7 @@ A volume is prepared, encoded and run through the decoder once, however much is 
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Callable, Generator, Iterator
 from dataclasses import dataclass
 
@@ -152,15 +152,15 @@ def _prepared(
 def _maps(
     encoder: FastEncoder, ready: ModelInput, check: Check
 ) -> Generator[api.Event, None, list[Tensor]]:
-    """Run the encoder stage by stage; returns its maps."""
+    """Run the encoder stage by stage; returns its last two maps."""
     volume = torch.from_numpy(ready.grey)[None, None].to(encoder.device)
-    maps: list[Tensor] = []
+    maps: deque[Tensor] = deque(maxlen=2)
     yield api.Progress(api.Stage.ENCODE, 0.0)
-    for stage in _checked(encoder.maps(volume), check):
+    for done, stage in enumerate(_checked(encoder.maps(volume), check), start=1):
         maps.append(stage)
         # The decoder's run over the image is the last sixth.
-        yield api.Progress(api.Stage.ENCODE, len(maps) / (_STAGES + 1))
-    return maps
+        yield api.Progress(api.Stage.ENCODE, done / (_STAGES + 1))
+    return list(maps)
 
 
 def _checked(stages: Iterator[Tensor], check: Check) -> Iterator[Tensor]:

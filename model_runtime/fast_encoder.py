@@ -113,11 +113,14 @@ class _FastStem(nn.Module):
         first, second = _merged(layers[0]), _merged(layers[1])
         taps, bias = _composed(first, second)
         self.second = StarConv(taps, bias)
-        self.rest = nn.Sequential(*(StarConv(*_merged(layer)) for layer in layers[2:]))
+        self.rest = nn.ModuleList(StarConv(*_merged(layer)) for layer in layers[2:])
 
     def forward(self, volume: Tensor) -> Tensor:
-        out: Tensor = self.rest(self.second(_cells(volume)))
-        return out
+        # Each map is let go as soon as the next is there: these are the largest of all.
+        x = _cells(volume)
+        for layer in (self.second, *self.rest):
+            x = layer(x)
+        return x
 
 
 class _FastBlock(nn.Module):
@@ -143,7 +146,9 @@ class _FastBlock(nn.Module):
         if self.halve:
             x = functional.linear(axis_max(x), self.project)
         wide = functional.linear(self.convolution(x), self.widen, self.widen_bias)
-        return x + functional.linear(functional.gelu(wide), self.narrow, self.narrow_bias)
+        # In place: a stage's first block makes the map that its others go on with.
+        torch.ops.aten.gelu_(wide)
+        return x.add_(functional.linear(wide, self.narrow, self.narrow_bias))
 
 
 def _branches(layer: nn.Module) -> tuple[tuple[Tensor, Tensor, Tensor], Tensor]:
