@@ -1,39 +1,116 @@
-"""``python -m model_runtime.evaluation``: measure a model folder on held-out phantoms."""
+"""Measure a model folder: retrieval, reports and questions, by the published and a clean protocol.
+
+``python -m model_runtime.evaluation retrieval | report | vqa | all --data phantom:N`` measures
+on the first N held-out synthetic cases, ``--data FOLDER`` on a folder in M3D's layout;
+``write --data phantom:N --out FOLDER`` writes such a folder from phantoms. Without any of
+these words, the demonstration model's own tables are measured, as its card has them.
+"""
 
 from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
+from model_runtime.errors import WeightsError
+from model_runtime.evaluation.answers import ACQUIRED
+from model_runtime.evaluation.m3d import DatasetError
+from model_runtime.evaluation.m3d_writing import write_m3d
 from model_runtime.evaluation.measure import measure
+from model_runtime.evaluation.plots import plot_all
+from model_runtime.evaluation.protocols import PARTS, PROTOCOLS, evaluate
+from model_runtime.evaluation.summary import summary
 from model_runtime.evaluation.tables import markdown
+from model_runtime.evaluation.testset import TEST_SEED, load_testset, phantom_count
+from model_runtime.evaluation.wordnet import DEBIAN, WordNetMissingError
+from model_runtime.evaluation.writing import BrokenAnswerError
 from model_runtime.weights import load_folder
+
+_REFUSALS = (BrokenAnswerError, DatasetError, WeightsError, WordNetMissingError, OSError)
 
 
 def main() -> None:
-    """Measure, print the tables, write JSON and Markdown."""
-    parser = argparse.ArgumentParser(prog="python -m model_runtime.evaluation")
+    """Measure, print the tables, write JSON, Markdown and pictures."""
+    given = _arguments()
+    try:
+        if given.what is None:
+            _card_tables(given)
+        elif given.what == "write":
+            _write_phantoms(given)
+        else:
+            _protocols(given)
+    except _REFUSALS as error:
+        sys.exit(f"The evaluation ended: {error}")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m model_runtime.evaluation",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("what", nargs="?", choices=[*PARTS, "all", "write"])
     parser.add_argument("--model", type=Path, default=Path("resources/models/demo"))
-    parser.add_argument("--first", type=int, default=200_000, help="seed of the first test case")
-    parser.add_argument("--cases", type=int, default=200)
-    parser.add_argument("--out", type=Path, help="folder for results.json, .md and drafts.txt")
+    parser.add_argument("--contrastive", type=Path, help="the published contrastive model")
+    parser.add_argument("--data", default="phantom:200", help="phantom:N or a folder")
+    parser.add_argument("--protocol", choices=[*PROTOCOLS, "both"], default="both")
+    parser.add_argument("--wordnet", type=Path, default=DEBIAN, help="folder of WordNet's files")
+    parser.add_argument("--out", type=Path, help="folder for the results")
+    parser.add_argument("--volumes", choices=["npy", "nifti"], default="npy", help="for write")
+    parser.add_argument("--train", type=int, default=0, help="training cases, for write")
+    card = parser.add_argument_group("the card's tables")
+    card.add_argument("--first", type=int, default=TEST_SEED, help="seed of the first test case")
+    card.add_argument("--cases", type=int, default=200)
     given = parser.parse_args()
+    if given.what == "write" and given.out is None:
+        parser.error("write needs --out FOLDER")
+    return given
+
+
+def _protocols(given: argparse.Namespace) -> None:
+    test = load_testset(given.data)
+    model = load_folder(given.model, contrastive=given.contrastive)
+    parts = PARTS if given.what == "all" else (given.what,)
+    names = list(PROTOCOLS) if given.protocol == "both" else [given.protocol]
+    results, said = evaluate(model, test, parts, [PROTOCOLS[n] for n in names], given.wordnet)
+    results = {"model": model.config.name, "weights sha256": model.sha256, **results}
+    print(summary(results))
+    if given.out:
+        given.out.mkdir(parents=True, exist_ok=True)
+        _json(given.out / "evaluation.json", results)
+        _json(given.out / "written.json", said)
+        (given.out / "evaluation.md").write_text(summary(results), encoding="utf-8")
+        plot_all(results, given.out)
+
+
+def _write_phantoms(given: argparse.Namespace) -> None:
+    """Write test cases, and training cases where asked, in M3D's layout."""
+    splits = {"test": range(TEST_SEED, TEST_SEED + phantom_count(given.data))}
+    if given.train:
+        splits = {"train": range(given.train), **splits}
+    settings = load_folder(given.model).config.input if given.volumes == "npy" else None
+    for case in write_m3d(given.out, splits, ACQUIRED, settings):
+        print(case.seed, flush=True)
+
+
+def _card_tables(given: argparse.Namespace) -> None:
+    """Measure what the demonstration model's card tells."""
     model = load_folder(given.model)
     seeds = range(given.first, given.first + given.cases)
     table, drafts = measure(model, seeds)
     table |= {"weights sha256": model.sha256, "seeds": [seeds.start, seeds.stop]}
     print(markdown(table))
     if given.out:
-        _write(given.out, table, drafts)
+        given.out.mkdir(parents=True, exist_ok=True)
+        _json(given.out / "results.json", table)
+        (given.out / "results.md").write_text(markdown(table), encoding="utf-8")
+        (given.out / "drafts.txt").write_text("\n\n".join(drafts) + "\n", encoding="utf-8")
 
 
-def _write(folder: Path, table: dict[str, Any], drafts: list[str]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "results.json").write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-    (folder / "results.md").write_text(markdown(table), encoding="utf-8")
-    (folder / "drafts.txt").write_text("\n\n".join(drafts) + "\n", encoding="utf-8")
+def _json(path: Path, table: dict[str, Any]) -> None:
+    path.write_text(json.dumps(table, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

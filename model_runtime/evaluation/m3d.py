@@ -197,6 +197,16 @@ def overlap(train: Iterable[Captioned], test: Sequence[Captioned]) -> dict[str, 
     }
 
 
+def in_training(train: Sequence[Captioned], test: Sequence[Captioned]) -> frozenset[int]:
+    """Find the places of the test items whose volume or report training holds too."""
+    images, texts = {item.image for item in train}, {_plain(item.text) for item in train}
+    return frozenset(
+        place
+        for place, item in enumerate(test)
+        if item.image in images or _plain(item.text) in texts
+    )
+
+
 def _plain(text: str) -> str:
     return " ".join(text.split()).lower()
 

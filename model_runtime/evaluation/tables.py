@@ -14,28 +14,28 @@ def markdown(results: dict[str, Any]) -> str:
     kinds = list(closed["model"])
     parts = [
         f"### Reports ({results['cases']} held-out synthetic cases)\n",
-        _table(
+        table(
             ("measure", "draft of the scan", "draft of another scan"),
-            ((name, _number(reports[name]), _number(others[name])) for name in plain),
+            ((name, number(reports[name]), number(others[name])) for name in plain),
         ),
         "### Findings in the drafts\n",
-        _table(
+        table(
             ("finding", "cases", "precision", "recall", "F1"),
             (
-                (kind, str(row["n"]), _number(row["P"]), _number(row["R"]), _number(row["F1"]))
+                (kind, str(row["n"]), number(row["P"]), number(row["R"]), number(row["F1"]))
                 for kind, row in reports["by finding"].items()
             ),
         ),
         "### Closed questions, share right\n",
-        _table(
+        table(
             ("answered by", *kinds),
-            ((name, *(_number(row[kind]) for kind in kinds)) for name, row in closed.items()),
+            ((name, *(number(row[kind]) for kind in kinds)) for name, row in closed.items()),
         ),
         "### Retrieval and text search\n",
-        _table(
+        table(
             ("measure", "value"),
             (
-                (name, _number(value))
+                (name, number(value))
                 for name, value in (results["retrieval"] | results["text search"]).items()
             ),
         ),
@@ -43,12 +43,14 @@ def markdown(results: dict[str, Any]) -> str:
     return "\n".join(parts)
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """Lay out a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Write a figure: whole numbers as they are, others with three decimals."""
     if value is None:
         return "none"
     return str(value) if isinstance(value, int) else f"{value:.3f}"

@@ -17,6 +17,7 @@ from model_runtime.evaluation.answers import model_input
 from model_runtime.evaluation.m3d import Captioned as DiskItem
 from model_runtime.evaluation.m3d import (
     DatasetError,
+    in_training,
     overlap,
     read_captions,
     read_prepared,
@@ -50,7 +51,8 @@ class Item:
 class TestSet:
     """Items, questions as (place of the item, question), and what training tells of answers.
 
-    ``common_report`` is the report that training holds most often.
+    ``common_report`` is the report that training holds most often, ``trained`` are the places
+    of items whose report or volume training holds too.
     """
 
     __test__ = False
@@ -59,6 +61,7 @@ class TestSet:
     asked: Sequence[tuple[int, Question]]
     frequent: Frequent
     common_report: str = ""
+    trained: frozenset[int] = frozenset()
     notes: Sequence[str] = ()
     overlap: dict[str, Any] = field(default_factory=dict)
 
@@ -71,12 +74,24 @@ def load_testset(name: str) -> TestSet:
     DatasetError
         Where the name is neither, or an item of the folder cannot be used.
     """
+    if name.startswith("phantom:"):
+        return phantoms(range(TEST_SEED, TEST_SEED + phantom_count(name)))
+    if not Path(name).is_dir():
+        raise DatasetError(f"{name!r} is neither a folder nor phantom:N with N of at least 1.")
+    return from_disk(Path(name))
+
+
+def phantom_count(name: str) -> int:
+    """Read the N of ``phantom:N``.
+
+    Raises
+    ------
+    DatasetError
+    """
     kind, _, count = name.partition(":")
-    if kind == "phantom" and count.isdecimal() and int(count) > 0:
-        return phantoms(range(TEST_SEED, TEST_SEED + int(count)))
-    if Path(name).is_dir():
-        return from_disk(Path(name))
-    raise DatasetError(f"{name!r} is neither a folder nor phantom:N with N of at least 1.")
+    if kind != "phantom" or not count.isdecimal() or int(count) < 1:
+        raise DatasetError(f"{name!r} is neither a folder nor phantom:N with N of at least 1.")
+    return int(count)
 
 
 def phantoms(seeds: Sequence[int]) -> TestSet:
@@ -89,18 +104,17 @@ def phantoms(seeds: Sequence[int]) -> TestSet:
         for question in _questions(case)
     ]
     trained = [sample_case(seed) for seed in range(_FREQUENT_FROM)]
-    found = overlap(
-        (DiskItem(Path(f"synthetic {case.seed}"), _report(case)) for case in trained),
-        [DiskItem(Path(item.name), item.report) for item in items],
-    )
+    seen = [DiskItem(Path(f"synthetic {case.seed}"), _report(case)) for case in trained]
+    told = [DiskItem(Path(item.name), item.report) for item in items]
     return TestSet(
         f"synthetic cases, seeds {seeds[0]} to {seeds[-1]}",
         items,
         asked,
         counted(question for case in trained for question in _questions(case)),
-        _commonest(_report(case) for case in trained),
+        _commonest(item.text for item in seen),
+        in_training(seen, told),
         (f"overlap and frequent answers: against the first {_FREQUENT_FROM} training seeds",),
-        found,
+        overlap(seen, told),
     )
 
 
@@ -137,10 +151,9 @@ def from_disk(folder: Path) -> TestSet:
         if question.image not in places:
             places[question.image] = len(items)
             items.append(_disk_item(question.image, ""))
-    notes, seen, trained, told = [], {}, asked, captions
+    notes, seen, trained = [], list[DiskItem](), asked
     try:
-        told = read_captions(folder, "train")
-        seen = overlap(told, captions)
+        seen = read_captions(folder, "train")
     except DatasetError as error:
         notes.append(f"overlap is not measured, the commonest report is the test's: {error}")
     try:
@@ -152,9 +165,10 @@ def from_disk(folder: Path) -> TestSet:
         items,
         [(places[row.image], row.question) for row in asked],
         counted(row.question for row in trained),
-        _commonest(item.text for item in told),
+        _commonest(item.text for item in seen or captions),
+        in_training(seen, captions),
         notes,
-        seen,
+        overlap(seen, captions) if seen else {},
     )
 
 

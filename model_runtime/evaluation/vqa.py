@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from model_runtime.decode import Sampling
 from model_runtime.evaluation.calibration import calibration
 from model_runtime.evaluation.intervals import difference, estimate, mean_of, mean_of_types
+from model_runtime.evaluation.m3d import KINDS
 from model_runtime.evaluation.testset import Frequent, TestSet
 from model_runtime.evaluation.text_metrics import score_texts
 from model_runtime.evaluation.wordnet import DEBIAN
@@ -149,20 +150,29 @@ def _hits(right: Sequence[bool]) -> NDArray[np.float64]:
 
 
 def _by_type(test: TestSet, scores: dict[str, NDArray[np.float64]]) -> Table:
-    """Means by type, unweighted mean of them, and the model's gain over each baseline."""
+    """Means by type, unweighted mean of them, and the model's gain over each baseline.
+
+    Questions to be answered by yes or no are none of the published types: they are told
+    apart and take no part in the mean, unless there are no others.
+    """
     kinds = np.array([question.kind for _, question in test.asked])
-    cases = [row for row, _ in test.asked]
-    whole = {name: mean_of_types(values, kinds.tolist()) for name, values in scores.items()}
+    cases = np.array([row for row, _ in test.asked])
+    counted = np.isin(kinds, KINDS)
+    if not counted.any():
+        counted[:] = True
+    held = cases[counted].tolist()
+    whole = {
+        name: mean_of_types(values[counted], kinds[counted].tolist())
+        for name, values in scores.items()
+    }
     table: Table = {}
     for name, values in scores.items():
-        rows: Table = {}
-        for kind in dict.fromkeys(kinds.tolist()):
-            mine = kinds == kind
-            held = [case for case, own in zip(cases, mine, strict=True) if own]
-            rows[kind] = estimate(mean_of(values[mine]), held).table()
-        table[name] = rows | {"mean of types": estimate(whole[name], cases).table()}
+        table[name] = {
+            kind: estimate(mean_of(values[kinds == kind]), cases[kinds == kind].tolist()).table()
+            for kind in dict.fromkeys(kinds.tolist())
+        } | {"mean of types": estimate(whole[name], held).table()}
     table["gain of the model over"] = {
-        name: estimate(difference(whole["model"], whole[name]), cases).table()
+        name: estimate(difference(whole["model"], whole[name]), held).table()
         for name in scores
         if name != "model"
     }
