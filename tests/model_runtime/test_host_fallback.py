@@ -93,7 +93,7 @@ def test_what_is_a_want_of_memory() -> None:
         assert not is_out_of_memory(other)
 
 
-@pytest.mark.parametrize("place", ["projector", "model"])
+@pytest.mark.parametrize("place", ["projector", "lm_head"])
 def test_a_request_that_runs_out_is_answered_whole_in_a_smaller_placement(
     fallback_of: Callable[..., FallbackEngine], tiny_model: Path, chest: api.VolumeInput, place: str
 ) -> None:
@@ -107,7 +107,7 @@ def test_a_request_that_runs_out_is_answered_whole_in_a_smaller_placement(
 
             def run_out(*_: object) -> None:
                 uses[0] += 1
-                if uses[0] == (3 if place == "model" else 1):
+                if uses[0] == (3 if place == "lm_head" else 1):
                     _too_much()
 
             part = getattr(loaded[-1]._model.vlm, place)
