@@ -1,4 +1,4 @@
-"""``python -m model_runtime.training``: render, tokenizer, contrastive, instruct, export."""
+"""``python -m model_runtime.training``: data, the three training stages, merging, export."""
 
 from __future__ import annotations
 
@@ -7,72 +7,14 @@ import logging
 from pathlib import Path
 
 import torch
-from tokenizers import Tokenizer
 
-from model_runtime.config import ModelConfig, demo_config
-from model_runtime.training.contrastive import ContrastiveStage
-from model_runtime.training.export import export, trained_siglip
-from model_runtime.training.features import Features, compute_features
-from model_runtime.training.instruct import InstructStage
-from model_runtime.training.loop import Recipe, train
-from model_runtime.training.tokenizer import train_tokenizer
-from model_runtime.training.volumes import VolumeStore, render_shards
+from model_runtime.errors import WeightsError
+from model_runtime.training import jobs
+from model_runtime.training.checkpointing import CheckpointError
+from model_runtime.training.loop import DivergedError
 
-
-def _config(tokenizer: Tokenizer) -> ModelConfig:
-    return demo_config(tokenizer.get_vocab_size())
-
-
-def _render(given: argparse.Namespace) -> None:
-    render_shards(given.data, given.first, given.count, demo_config(1).input, given.processes)
-
-
-def _tokenizer(given: argparse.Namespace) -> None:
-    given.run.mkdir(parents=True, exist_ok=True)
-    train_tokenizer(range(given.count)).save(str(given.run / "tokenizer.json"))
-
-
-def _recipe(given: argparse.Namespace) -> Recipe:
-    return Recipe(
-        steps=given.steps,
-        batch=given.batch,
-        learning_rate=given.rate,
-        seed=given.seed,
-        bf16=given.bf16,
-    )
-
-
-def _contrastive(given: argparse.Namespace) -> None:
-    tokenizer = Tokenizer.from_file(str(given.run / "tokenizer.json"))
-    config = _config(tokenizer)
-    torch.manual_seed(given.seed)
-    projector = config.vlm.projector
-    stage = ContrastiveStage(
-        config.siglip,
-        (projector.low_input[0], projector.high_input[0]),
-        tokenizer,
-        VolumeStore.open(given.data),
-    )
-    train(stage, _recipe(given), given.run / "contrastive")
-
-
-def _features(given: argparse.Namespace) -> None:
-    siglip = trained_siglip(given.run)
-    store = VolumeStore.open(given.data)
-    compute_features(siglip.vision_encoder, store, given.views).save(given.run / "features.npz")
-
-
-def _instruct(given: argparse.Namespace) -> None:
-    tokenizer = Tokenizer.from_file(str(given.run / "tokenizer.json"))
-    torch.manual_seed(given.seed)
-    features = Features.load(given.run / "features.npz")
-    stage = InstructStage(_config(tokenizer).vlm, tokenizer, features)
-    stage.module.vlm.encoder.load_state_dict(trained_siglip(given.run).vision_encoder.state_dict())
-    train(stage, _recipe(given), given.run / "instruct")
-
-
-def _export(given: argparse.Namespace) -> None:
-    export(given.run, given.out, given.card.read_text(encoding="utf-8"))
+_TOLD = (WeightsError, CheckpointError, DivergedError, ValueError, FileNotFoundError)
+"""Faults whose message is a sentence for whoever trains: told without a traceback."""
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -80,41 +22,73 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--run", type=Path, default=Path("runs/demo"))
     parser.add_argument("--data", type=Path, default=Path("training-data/train"))
-    jobs = parser.add_subparsers(required=True)
-    render = jobs.add_parser("render", help="render training volumes")
-    render.add_argument("--first", type=int, default=0)
-    render.add_argument("--count", type=int, default=4000)
-    render.add_argument("--processes", type=int, default=2)
-    render.set_defaults(job=_render)
-    words = jobs.add_parser("tokenizer", help="learn the vocabulary of the reports")
-    words.add_argument("--count", type=int, default=4000)
-    words.set_defaults(job=_tokenizer)
-    contrastive = jobs.add_parser("contrastive", help="stage one: SigLIP")
-    contrastive.set_defaults(job=_contrastive)
-    features = jobs.add_parser("features", help="encode the volumes for the next stages")
-    features.add_argument("--views", type=int, default=3)
-    features.set_defaults(job=_features)
-    instruct = jobs.add_parser("instruct", help="stages two and three: projector and language")
-    instruct.set_defaults(job=_instruct)
-    out = jobs.add_parser("export", help="write the model folder")
+    parser.add_argument(
+        "--skip-damaged",
+        action="store_true",
+        help="train without files that are missing or damaged; they are named",
+    )
+    commands = parser.add_subparsers(required=True)
+    _add_data(commands)
+    _add_stages(commands)
+    merge = commands.add_parser("merge", help="merge what was trained into a plain model folder")
+    merge.add_argument("base", type=Path, help="the model folder it was trained on")
+    merge.add_argument("adapter", type=Path, help="the adapter folder of the run")
+    merge.add_argument("out", type=Path, help="a new folder")
+    merge.add_argument("--half", action="store_true", help="store in half precision")
+    merge.set_defaults(job=jobs.merge_adapter)
+    out = commands.add_parser("export", help="write the model folder of a run from nothing")
     out.add_argument("out", type=Path)
     out.add_argument("--card", type=Path, required=True)
-    out.set_defaults(job=_export)
-    for job in (contrastive, instruct):
-        job.add_argument("--steps", type=int, default=2000)
-        job.add_argument("--batch", type=int, default=32)
-        job.add_argument("--rate", type=float, default=1e-3)
-        job.add_argument("--seed", type=int, default=0)
-        job.add_argument("--bf16", action="store_true")
+    out.set_defaults(job=jobs.write_folder)
     return parser
 
 
+def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    render = commands.add_parser("render", help="render training volumes")
+    render.add_argument("--first", type=int, default=0)
+    render.add_argument("--count", type=int, default=4000)
+    render.add_argument("--processes", type=int, default=2)
+    render.set_defaults(job=jobs.render)
+    words = commands.add_parser("tokenizer", help="learn the vocabulary of the reports")
+    words.add_argument("--count", type=int, default=4000)
+    words.set_defaults(job=jobs.tokenizer)
+    features = commands.add_parser("features", help="encode the volumes for the next stages")
+    features.add_argument("--views", type=int, default=3)
+    features.set_defaults(job=jobs.features)
+
+
+def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    contrastive = commands.add_parser("contrastive", help="stage one: SigLIP")
+    contrastive.set_defaults(job=jobs.contrastive)
+    projector = commands.add_parser("projector", help="stage two: a finished model's projector")
+    projector.add_argument("--base", type=Path, required=True, help="the model folder")
+    projector.add_argument("--fresh", action="store_true", help="begin with a new projector")
+    projector.set_defaults(job=jobs.projector)
+    instruct = commands.add_parser(
+        "instruct", help="stage three: reports and questions; stage two too without --base"
+    )
+    instruct.add_argument("--base", type=Path, help="train low-rank adapters on this model folder")
+    instruct.set_defaults(job=jobs.instruct)
+    for stage in (contrastive, projector, instruct):
+        stage.add_argument("--recipe", help="demo, published or a YAML file; flags override it")
+        stage.add_argument("--steps", type=int)
+        stage.add_argument("--batch", type=int)
+        stage.add_argument("--rate", type=float)
+        stage.add_argument("--seed", type=int)
+        stage.add_argument("--bf16", action=argparse.BooleanOptionalAction)
+        stage.add_argument("--recompute", action=argparse.BooleanOptionalAction)
+
+
 def main() -> None:
-    """Run one of the jobs."""
+    """Run one of the commands."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
-    given = _parser().parse_args()
+    parser = _parser()
+    given = parser.parse_args()
     torch.set_num_threads(given.threads)
-    given.job(given)
+    try:
+        given.job(given)
+    except _TOLD as error:
+        parser.exit(1, f"{error}\n")
 
 
 if __name__ == "__main__":

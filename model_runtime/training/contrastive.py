@@ -24,6 +24,7 @@ from model_runtime.siglip import Siglip
 from model_runtime.training.augment import augment
 from model_runtime.training.labels import LabelSpace
 from model_runtime.training.loop import Recipe, Stopwatch
+from model_runtime.training.m3d_augment import Augmentation
 from model_runtime.training.volumes import VolumeStore
 
 TEXT_LENGTH = 128
@@ -129,7 +130,9 @@ class ContrastiveStage:
         tokens: tuple[int, int],
         tokenizer: Tokenizer,
         store: VolumeStore,
+        augmentation: Augmentation = augment,
     ) -> None:
+        self._augment = augmentation
         self._store, self._tokenizer = store, tokenizer
         self._cases = [sample_case(int(seed)) for seed in store.seeds]
         # Of fixed seeds, so that a run can go on when more cases have been rendered.
@@ -142,7 +145,7 @@ class ContrastiveStage:
         """Match of volumes and texts, plus the labels."""
         with self.loading:
             rows = random.choice(len(self._cases), recipe.batch, replace=False)
-            volume = augment(self._store.get(list(rows)), random)
+            volume = self._augment(self._store.get(list(rows)), random)
             cases = [self._cases[row] for row in rows]
             texts = [draw_text(case, random) for case in cases]
             ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])

@@ -30,6 +30,8 @@ _REPORT_EVERY = 20
 class Recipe:
     """How long and how fast; ``checkpoint_every`` counts steps.
 
+    ``floor`` is the share of the learning rate that the cosine ends with.
+
     ``bf16`` computes in half the precision where that is safe; ``recompute`` keeps fewer
     states of the transformers in memory and computes them again on the way back.
     """
@@ -44,13 +46,15 @@ class Recipe:
     clip: float = 1.0
     bf16: bool = False
     recompute: bool = False
+    floor: float = 0.02
 
     def rate(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then cosine to 2 %."""
+        """Learning rate of a step: linear warm-up, then cosine to the floor."""
         if step < self.warmup:
             return self.learning_rate * (step + 1) / self.warmup
         share = (step - self.warmup) / max(1, self.steps - self.warmup)
-        return self.learning_rate * (0.02 + 0.98 * (1 + math.cos(math.pi * min(1, share))) / 2)
+        fall = (1 + math.cos(math.pi * min(1, share))) / 2
+        return self.learning_rate * (self.floor + (1 - self.floor) * fall)
 
 
 @dataclass

@@ -1,0 +1,141 @@
+"""What the commands of ``python -m model_runtime.training`` do."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+
+import torch
+from tokenizers import Tokenizer
+
+from model_runtime.config import ModelConfig, demo_config
+from model_runtime.training.adapted import PROJECTOR_ALONE, AdaptedStage
+from model_runtime.training.contrastive import ContrastiveStage
+from model_runtime.training.export import export, trained_siglip
+from model_runtime.training.features import Features, compute_features
+from model_runtime.training.instruct import InstructStage
+from model_runtime.training.loop import train
+from model_runtime.training.lora import LoraSettings, merge, save_adapter
+from model_runtime.training.recipe_files import StageRecipe, TrainingRecipe, read_recipe
+from model_runtime.training.tokenizer import train_tokenizer
+from model_runtime.training.volumes import VolumeStore, render_shards
+from model_runtime.weights import load_folder
+
+_LOG = logging.getLogger(__name__)
+_PLAIN = StageRecipe(steps=2000)
+"""Where no recipe is named."""
+
+
+def render(given: argparse.Namespace) -> None:
+    """Render training volumes."""
+    render_shards(given.data, given.first, given.count, demo_config(1).input, given.processes)
+
+
+def tokenizer(given: argparse.Namespace) -> None:
+    """Learn the vocabulary."""
+    given.run.mkdir(parents=True, exist_ok=True)
+    train_tokenizer(range(given.count)).save(str(given.run / "tokenizer.json"))
+
+
+def contrastive(given: argparse.Namespace) -> None:
+    """Train stage one."""
+    recipe, stage = _recipe(given, "contrastive")
+    words, config = _words(given.run)
+    store = _store(given)
+    projector = config.vlm.projector
+    torch.manual_seed(stage.seed)
+    trainee = ContrastiveStage(
+        config.siglip,
+        (projector.low_input[0], projector.high_input[0]),
+        words,
+        store,
+        recipe.augmentation.build(),
+    )
+    train(trainee, stage.for_cases(len(store)), given.run / "contrastive")
+
+
+def features(given: argparse.Namespace) -> None:
+    """Encode the volumes with stage one's encoder."""
+    siglip = trained_siglip(given.run)
+    computed = compute_features(siglip.vision_encoder, _store(given), given.views)
+    computed.save(given.run / "features.npz")
+
+
+def projector(given: argparse.Namespace) -> None:
+    """Train stage two: the projector of a finished model, all else frozen."""
+    _adapt(given, "projector", PROJECTOR_ALONE, fresh=given.fresh)
+
+
+def instruct(given: argparse.Namespace) -> None:
+    """Train stages two and three from nothing, or adapters on a finished model."""
+    if given.base is not None:
+        recipe, _ = _recipe(given, "adapters")
+        _adapt(given, "adapters", recipe.lora, fresh=False)
+        return
+    _, stage = _recipe(given, "instruct")
+    words, config = _words(given.run)
+    torch.manual_seed(stage.seed)
+    states = Features.load(given.run / "features.npz")
+    trainee = InstructStage(config.vlm, words, states)
+    encoder = trained_siglip(given.run).vision_encoder
+    trainee.module.vlm.encoder.load_state_dict(encoder.state_dict())
+    train(trainee, stage.for_cases(len(states.seeds)), given.run / "instruct")
+
+
+def merge_adapter(given: argparse.Namespace) -> None:
+    """Write a plain model folder from a base and what was trained on it."""
+    merge(given.base, given.adapter, given.out, half=given.half)
+    _LOG.info("wrote %s", given.out)
+
+
+def write_folder(given: argparse.Namespace) -> None:
+    """Write the model folder of a run that began from nothing."""
+    export(given.run, given.out, given.card.read_text(encoding="utf-8"))
+
+
+def _adapt(given: argparse.Namespace, name: str, settings: LoraSettings, *, fresh: bool) -> None:
+    recipe, stage = _recipe(given, name)
+    store, base = _store(given), load_folder(given.base)
+    torch.manual_seed(stage.seed)
+    trainee = AdaptedStage(
+        base,
+        settings,
+        store,
+        reports_only=name == "projector",
+        fresh_projector=fresh,
+        augmentation=recipe.augmentation.build(),
+    )
+    folder = given.run / name
+    train(trainee, stage.for_cases(len(store)), folder)
+    save_adapter(folder / "adapter", base.vlm, settings, base.config.name, base.sha256)
+    _LOG.info("wrote %s; merge it with the merge command", folder / "adapter")
+
+
+def _recipe(given: argparse.Namespace, name: str) -> tuple[TrainingRecipe, StageRecipe]:
+    """Read the recipe, or take the plain one, and let the flags override it."""
+    if given.recipe is None:
+        recipe, stage = TrainingRecipe("plain"), _PLAIN
+    else:
+        recipe = read_recipe(given.recipe)
+        stage = recipe.stage(name)
+    return recipe, stage.changed(
+        steps=given.steps,
+        batch=given.batch,
+        learning_rate=given.rate,
+        seed=given.seed,
+        bf16=given.bf16,
+        recompute=given.recompute,
+    )
+
+
+def _store(given: argparse.Namespace) -> VolumeStore:
+    return VolumeStore.open(given.data, skip_damaged=given.skip_damaged)
+
+
+def _words(run: Path) -> tuple[Tokenizer, ModelConfig]:
+    path = run / "tokenizer.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; run the tokenizer command first")
+    words = Tokenizer.from_file(str(path))
+    return words, demo_config(words.get_vocab_size())

@@ -1,0 +1,88 @@
+"""The commands, from rendering to a merged model, as a user would type them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from model_runtime.config import demo_config
+from model_runtime.training.__main__ import main
+from model_runtime.training.volumes import render_shards
+from model_runtime.weights import load_folder
+
+Type = Callable[..., None]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three cases on the demonstration model's grid."""
+    folder = tmp_path_factory.mktemp("data")
+    render_shards(folder, 0, 3, demo_config(1).input, processes=1)
+    return folder
+
+
+@pytest.fixture
+def typed(data: Path, run: Path, monkeypatch: pytest.MonkeyPatch) -> Type:
+    def run_command(*words: object) -> None:
+        line = ["training", "--threads", "1", "--run", run, "--data", data, *words]
+        monkeypatch.setattr(sys, "argv", [str(word) for word in line])
+        main()
+
+    return run_command
+
+
+SHORT = ("--steps", 2, "--batch", 2, "--rate", 1e-3)
+
+
+def test_projector_then_adapters_then_merging(typed: Type, run: Path, tiny_model: Path) -> None:
+    typed("projector", "--base", tiny_model, "--recipe", "demo", *SHORT)
+    typed("merge", tiny_model, run / "projector/adapter", run / "aligned")
+    typed("instruct", "--base", run / "aligned", "--recipe", "demo", *SHORT, "--recompute")
+    typed("merge", "--half", run / "aligned", run / "adapters/adapter", run / "finished")
+    first, last = load_folder(tiny_model), load_folder(run / "finished")
+    name = "model.layers.0.mlp.up_proj.weight"
+    ends = [model.vlm.state_dict()[name] for model in (first, last)]
+    assert not torch.equal(*ends)
+    assert last.card.count("merged in") == 2
+    assert len(json.loads((run / "finished/merged.json").read_text())["adapters"]) == 2
+    settings = json.loads((run / "adapters/adapter/adapter.json").read_text())["settings"]
+    assert settings["rank"] == 8
+
+
+def test_from_nothing_as_before(typed: Type, run: Path, tmp_path: Path) -> None:
+    typed("tokenizer", "--count", 40)
+    typed("contrastive", *SHORT)
+    typed("features", "--views", 1)
+    typed("instruct", *SHORT, "--seed", 3)
+    card = tmp_path / "card.md"
+    card.write_text("a card")
+    typed("export", run / "folder", "--card", card)
+    assert load_folder(run / "folder").card == "a card"
+    identity = torch.load(run / "instruct/checkpoint.pt", weights_only=True)["identity"]
+    assert (identity["steps"], identity["seed"], identity["warmup"]) == (2, 3, 50)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("instruct", "--recipe", "published"), "published has no stage instruct"),
+        (("contrastive", "--recipe", "nothing"), "There is no recipe nothing"),
+        (("projector", "--base", "nowhere", *SHORT), "nowhere"),
+        (("merge", "nowhere", "nothing", "out"), "no finished adapter"),
+        (("instruct", *SHORT), "tokenizer.json"),
+    ],
+)
+def test_faults_are_told_in_a_sentence(
+    typed: Type, capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        typed(*words)
+    assert ended.value.code == 1
+    error = capsys.readouterr().err
+    assert said in error
+    assert "Traceback" not in error
