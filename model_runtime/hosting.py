@@ -5,7 +5,7 @@ from __future__ import annotations
 import ctypes
 import importlib.util
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -43,9 +43,14 @@ class Hosting:
 
 
 def open_engine(
-    folder: Path, hosting: Hosting | None = None, contrastive: Path | None = None
+    folder: Path,
+    hosting: Hosting | None = None,
+    contrastive: Path | None = None,
+    notices: Sequence[str] = (),
 ) -> FallbackEngine:
     """Load the model of a folder, with a contrastive model of its own where one is given.
+
+    ``notices`` are told with the first request.
 
     Raises
     ------
@@ -54,7 +59,7 @@ def open_engine(
     """
     hosting = hosting or Hosting()
     load = _in_process if hosting.host == "process" else _in_thread
-    device, notices = _device(hosting.device)
+    device, complaints = _device(hosting.device)
     precision = hosting.precision or _precision(folder, device)
 
     def placed(placement: Placement) -> api.Engine:
@@ -62,7 +67,7 @@ def open_engine(
             return load(folder, placement, contrastive)
         return IdleUnload(lambda: load(folder, placement, contrastive), hosting.idle_seconds)
 
-    return FallbackEngine(placed, ladder(device, precision), notices)
+    return FallbackEngine(placed, ladder(device, precision), (*notices, *complaints))
 
 
 def _in_thread(folder: Path, placement: Placement, contrastive: Path | None) -> api.Engine:

@@ -105,18 +105,24 @@ def ask(
     question: str,
     choices: Sequence[str],
     cancelled: Cancelled,
+    *,
+    on_event: Callable[[api.Event], None] | None = None,
 ) -> Answer:
     """Ask a question; with choices, their probabilities come too."""
     request = api.Request(
         0, api.Task.QUESTION, volume_input(volume), text=question, choices=tuple(choices)
     )
-    return run_request(engine, request, cancelled)
+    return run_request(engine, request, cancelled, on_event)
 
 
 def embedding(
-    engine: api.Engine, volume: Volume | None, text: str, cancelled: Cancelled
+    engine: api.Engine,
+    volume: Volume | None,
+    text: str,
+    cancelled: Cancelled,
+    on_event: Callable[[api.Event], None] | None = None,
 ) -> Answer:
     """Embed a volume, or a search text where there is no volume."""
     task = api.Task.EMBED_TEXT if volume is None else api.Task.EMBED_VOLUME
     given = None if volume is None else volume_input(volume)
-    return run_request(engine, api.Request(0, task, given, text=text), cancelled)
+    return run_request(engine, api.Request(0, task, given, text=text), cancelled, on_event)

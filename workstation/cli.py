@@ -74,14 +74,18 @@ def _open(given: argparse.Namespace) -> int:
     return run_window(given.paths)
 
 
+def _tell_notice(event: api.Event) -> None:
+    if isinstance(event, api.Notice):
+        print(event.text, file=sys.stderr)
+
+
 def _draft(given: argparse.Namespace, terminal: _Terminal) -> None:
     volume = terminal.open_volume(given.input)
 
     written = Continued()
 
     def told(event: api.Event) -> None:
-        if isinstance(event, api.Notice):
-            print(event.text, file=sys.stderr)
+        _tell_notice(event)
         print(written.grown(event), end="", flush=True)
 
     window = api.HuWindow(*given.window) if given.window else None
@@ -93,8 +97,9 @@ def _draft(given: argparse.Namespace, terminal: _Terminal) -> None:
 def _ask(given: argparse.Namespace, terminal: _Terminal) -> None:
     volume = terminal.open_volume(given.input)
     answer = batch.ask(
-        terminal.engine(), volume, given.question, given.choice, terminal.cancelled
-    )
+        terminal.engine(), volume, given.question, given.choice, terminal.cancelled,
+        on_event=_tell_notice,
+    )  # fmt: skip
     print(answer.text)
     for choice, share in answer.choices:
         print(f"  {share:6.1%}  {choice}")
@@ -106,7 +111,7 @@ def _similar(given: argparse.Namespace, terminal: _Terminal) -> None:
         raise InputError("Give either an INPUT to compare or --text to search for.")
     volume = terminal.open_volume(given.input) if given.input is not None else None
     engine = terminal.engine()
-    answer = batch.embedding(engine, volume, given.text or "", terminal.cancelled)
+    answer = batch.embedding(engine, volume, given.text or "", terminal.cancelled, _tell_notice)
     priors = PriorCases(terminal.settings.prior_cases, engine.info.weights_sha256)
     if answer.embedding is None:
         raise ModelError("The model gave no embedding.")

@@ -31,3 +31,13 @@ def chosen_model(settings: Settings) -> tuple[Path, Path | None]:
         return settings.model_folder, settings.contrastive_folder
     model, contrastive = model_store(settings).chosen_folders()
     return model, contrastive or settings.contrastive_folder
+
+
+def choice_notices(settings: Settings) -> tuple[str, ...]:
+    """Say what the reader must know of the choice: that the chosen model is gone."""
+    if "model_folder" in settings.model_fields_set or not model_store(settings).choice().lost:
+        return ()
+    return (
+        "The model that was chosen is not there any more; the bundled demonstration model "
+        "is used. Choose another with: tomoscribe model use NAME.",
+    )

@@ -18,7 +18,7 @@ from model_runtime.errors import WeightsError
 from model_runtime.hosting import Hosting, open_engine
 from workstation.core.errors import CancelledError, ModelError
 from workstation.core.volume import Volume
-from workstation.model_choice import chosen_model
+from workstation.model_choice import choice_notices, chosen_model
 from workstation.settings import Settings
 
 
@@ -64,7 +64,7 @@ def load_engine(settings: Settings) -> api.Engine:
     )
     model, contrastive = chosen_model(settings)
     try:
-        return open_engine(model, hosting, contrastive)
+        return open_engine(model, hosting, contrastive, choice_notices(settings))
     except WeightsError as error:
         raise ModelError(str(error)) from error
 

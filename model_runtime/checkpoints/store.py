@@ -52,10 +52,14 @@ class Installed:
 
 @dataclass(frozen=True)
 class Choice:
-    """The models in use: what writes, and what finds similar cases beside it."""
+    """The models in use: what writes, and what finds similar cases beside it.
+
+    ``lost``: another was chosen, which is not there any more.
+    """
 
     model: str
     contrastive: str | None = None
+    lost: bool = False
 
 
 class ModelStore:
@@ -186,8 +190,10 @@ class ModelStore:
             choice = Choice(str(table["model"]), table.get("contrastive"))
             for name in filter(None, (choice.model, choice.contrastive)):
                 self.folder(name)
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, WeightsError):
+        except FileNotFoundError:
             return Choice(self._default())
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, WeightsError):
+            return Choice(self._default(), lost=True)
         return choice
 
     def chosen_folders(self) -> tuple[Path, Path | None]:

@@ -52,6 +52,15 @@ def test_draft_ask_and_similar_print_their_answer(tomoscribe: Program) -> None:
     assert len(found.stdout.splitlines()) == 3
 
 
+def test_a_chosen_model_that_is_gone_is_told(tomoscribe: Program, tmp_path: Path) -> None:
+    store = tmp_path / "data" / "models"
+    store.mkdir(parents=True)
+    (store / "active.json").write_text('{"model": "mine"}', encoding="utf-8")
+    asked = tomoscribe("ask", STUDY, "Is there nodule?", "--choice", "yes", "--choice", "no")
+    assert asked.returncode == 0, asked.stderr
+    assert "not there any more" in asked.stderr
+
+
 def test_selftest_passes(tomoscribe: Program) -> None:
     done = tomoscribe("selftest")
     assert done.returncode == 0, done.stdout + done.stderr

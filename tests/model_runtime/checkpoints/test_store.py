@@ -193,13 +193,17 @@ def test_loading_sums_up_what_was_touched(filled_store: ModelStore) -> None:
         load_folder(filled_store.root / _VLM)
 
 
-def test_a_choice_that_is_gone_falls_back_to_the_bundled_model(filled_store: ModelStore) -> None:
+def test_a_choice_that_is_gone_falls_back_to_the_bundled_model_and_is_told(
+    filled_store: ModelStore,
+) -> None:
+    assert not filled_store.choice().lost
     filled_store.use(_VLM)
+    assert not filled_store.choice().lost
     shutil.rmtree(filled_store.root / _VLM)
-    assert filled_store.choice() == Choice("demo")
+    assert filled_store.choice() == Choice("demo", lost=True)
     for content in ("", "[]", '{"model": "../.."}', '{"model": 3}'):
         (filled_store.root / "active.json").write_text(content)
-        assert filled_store.choice() == Choice("demo")
+        assert filled_store.choice() == Choice("demo", lost=True)
 
 
 @pytest.mark.parametrize("name", ["..", "a/b", "", ".hidden", "x" * 65, "a b"])
