@@ -16,6 +16,7 @@ from typing import Any
 
 from model_runtime.errors import WeightsError
 from model_runtime.evaluation.answers import ACQUIRED
+from model_runtime.evaluation.bert_score import LAYER, BertMissingError, BertScore
 from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.m3d_writing import write_m3d
 from model_runtime.evaluation.measure import measure
@@ -24,11 +25,15 @@ from model_runtime.evaluation.protocols import PARTS, PROTOCOLS, evaluate
 from model_runtime.evaluation.summary import summary
 from model_runtime.evaluation.tables import markdown
 from model_runtime.evaluation.testset import TEST_SEED, load_testset, phantom_count
+from model_runtime.evaluation.text_metrics import Metrics
 from model_runtime.evaluation.wordnet import DEBIAN, WordNetMissingError
 from model_runtime.evaluation.writing import BrokenAnswerError
 from model_runtime.weights import load_folder
 
-_REFUSALS = (BrokenAnswerError, DatasetError, WeightsError, WordNetMissingError, OSError)
+_REFUSALS = (
+    *(BertMissingError, BrokenAnswerError, DatasetError, WeightsError, WordNetMissingError),
+    OSError,
+)
 
 
 def main() -> None:
@@ -57,6 +62,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", default="phantom:200", help="phantom:N or a folder")
     parser.add_argument("--protocol", choices=[*PROTOCOLS, "both"], default="both")
     parser.add_argument("--wordnet", type=Path, default=DEBIAN, help="folder of WordNet's files")
+    parser.add_argument("--bert", type=Path, help="folder of roberta-large, for BERTScore")
     parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--volumes", choices=["npy", "nifti"], default="npy", help="for write")
     parser.add_argument("--train", type=int, default=0, help="training cases, for write")
@@ -74,8 +80,10 @@ def _protocols(given: argparse.Namespace) -> None:
     model = load_folder(given.model, contrastive=given.contrastive)
     parts = PARTS if given.what == "all" else (given.what,)
     names = list(PROTOCOLS) if given.protocol == "both" else [given.protocol]
-    results, said = evaluate(model, test, parts, [PROTOCOLS[n] for n in names], given.wordnet)
-    results = {"model": model.config.name, "weights sha256": model.sha256, **results}
+    bert, remark = _bert_score(given.bert) if parts != ("retrieval",) else (None, "")
+    metrics = Metrics(given.wordnet, bert)
+    results, said = evaluate(model, test, parts, [PROTOCOLS[n] for n in names], metrics)
+    results |= {"model": model.config.name, "weights sha256": model.sha256, "BERTScore": remark}
     print(summary(results))
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
@@ -83,6 +91,22 @@ def _protocols(given: argparse.Namespace) -> None:
         _json(given.out / "written.json", said)
         (given.out / "evaluation.md").write_text(summary(results), encoding="utf-8")
         plot_all(results, given.out)
+
+
+def _bert_score(folder: Path | None) -> tuple[BertScore | None, str]:
+    """Load BERTScore's model if it is here; where one is named, it has to be.
+
+    Raises
+    ------
+    BertMissingError
+    """
+    try:
+        bert = BertScore.local(folder)
+    except BertMissingError as error:
+        if folder is not None:
+            raise
+        return None, f"not computed. {error}"
+    return bert, f"layer {LAYER} of the model in {bert.folder.name}"
 
 
 def _write_phantoms(given: argparse.Namespace) -> None:

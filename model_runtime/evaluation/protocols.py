@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,7 +25,7 @@ from model_runtime.evaluation.m3d import KINDS, DatasetError
 from model_runtime.evaluation.reports import drafts, report_table
 from model_runtime.evaluation.retrieval import COUNTS, distinct_items, retrieval_table
 from model_runtime.evaluation.testset import TestSet
-from model_runtime.evaluation.text_metrics import meteor_splitting
+from model_runtime.evaluation.text_metrics import Metrics, meteor_splitting
 from model_runtime.evaluation.vqa import (
     letter_answers,
     letter_table,
@@ -35,7 +34,7 @@ from model_runtime.evaluation.vqa import (
     open_answers,
     open_table,
 )
-from model_runtime.evaluation.wordnet import DEBIAN, wordnet
+from model_runtime.evaluation.wordnet import wordnet
 from model_runtime.evaluation.writing import (
     GREEDY,
     PUBLISHED,
@@ -47,6 +46,7 @@ from model_runtime.weights import LoadedModel
 
 Table = dict[str, Any]
 PARTS = ("retrieval", "report", "vqa")
+_PLAIN = Metrics()
 _REPORTS = 1000
 """How many reports the published scripts score."""
 
@@ -93,7 +93,7 @@ def evaluate(
     test: TestSet,
     parts: Sequence[str],
     protocols: Sequence[Protocol],
-    folder: Path = DEBIAN,
+    metrics: Metrics = _PLAIN,
 ) -> tuple[Table, Table]:
     """Run some parts under some protocols.
 
@@ -101,8 +101,8 @@ def evaluate(
     ----------
     parts
         Out of :data:`PARTS`.
-    folder
-        WordNet's.
+    metrics
+        Where WordNet is, and BERTScore's model if there is one.
 
     Returns
     -------
@@ -122,7 +122,7 @@ def evaluate(
         raise DatasetError("An evaluation needs at least two test items.")
     texts = "report" in parts or "vqa" in parts
     if texts:
-        wordnet(folder)
+        wordnet(metrics.wordnet)
     with torch.inference_mode():
         images, vectors = encode(model, test.items, images=texts, vectors="retrieval" in parts)
     results: Table = {
@@ -143,9 +143,9 @@ def evaluate(
         if "retrieval" in parts:
             told["retrieval"] = _retrieval(model, chosen, protocol)
         if "report" in parts:
-            told["reports"] = _reports(model, chosen, protocol, written, folder)
+            told["reports"] = _reports(model, chosen, protocol, written, metrics)
         if "vqa" in parts:
-            told |= _questions(model, chosen, protocol, written, folder)
+            told |= _questions(model, chosen, protocol, written, metrics)
         results["protocols"][protocol.name] = told
     return results, said
 
@@ -164,16 +164,16 @@ def _retrieval(model: LoadedModel, chosen: _Chosen, protocol: Protocol) -> Table
 
 
 def _reports(
-    model: LoadedModel, chosen: _Chosen, protocol: Protocol, written: Table, folder: Path
+    model: LoadedModel, chosen: _Chosen, protocol: Protocol, written: Table, metrics: Metrics
 ) -> Table:
     part = _taken(chosen, _captioned(chosen.test, protocol)[:_REPORTS])
     assert part.images is not None
     written["reports"] = drafts(model, part.test, part.images, protocol.sampling)
-    return report_table(part.test, written["reports"], folder) | {"n": len(part.test.items)}
+    return report_table(part.test, written["reports"], metrics) | {"n": len(part.test.items)}
 
 
 def _questions(
-    model: LoadedModel, chosen: _Chosen, protocol: Protocol, written: Table, folder: Path
+    model: LoadedModel, chosen: _Chosen, protocol: Protocol, written: Table, metrics: Metrics
 ) -> Table:
     left_out = chosen.test.trained if protocol.clean else frozenset[int]()
     part = _taken(chosen, [n for n in range(len(chosen.test.items)) if n not in left_out])
@@ -187,7 +187,7 @@ def _questions(
     written["open questions"] = open_answers(model, test, images, protocol.sampling)
     written["closed questions"] = letter_answers(model, test, images, protocol.sampling)
     table: Table = {
-        "open questions": open_table(test, written["open questions"], folder),
+        "open questions": open_table(test, written["open questions"], metrics),
         "closed questions, letter rule": letter_table(test, written["closed questions"]),
     }
     if protocol.clean:

@@ -7,7 +7,6 @@ report that training holds most often, given to every case.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,14 +16,14 @@ from model_runtime.decode import Sampling
 from model_runtime.evaluation.findings import ReportScores, score_reports, share
 from model_runtime.evaluation.intervals import Statistic, Values, difference, estimate, mean_of
 from model_runtime.evaluation.testset import TestSet
-from model_runtime.evaluation.text_metrics import score_texts
-from model_runtime.evaluation.wordnet import DEBIAN
+from model_runtime.evaluation.text_metrics import Metrics
 from model_runtime.evaluation.writing import Images, report_prompt, write_texts
 from model_runtime.phantom.case import Case
 from model_runtime.weights import LoadedModel
 
 Table = dict[str, Any]
 COMMON = "commonest report of training"
+_PLAIN = Metrics()
 TOKENS = 256
 """What the published scripts let a report have."""
 
@@ -41,10 +40,10 @@ def drafts(
     } | {COMMON: [test.common_report] * len(asked)}
 
 
-def report_table(test: TestSet, written: dict[str, list[str]], wordnet: Path = DEBIAN) -> Table:
+def report_table(test: TestSet, written: dict[str, list[str]], metrics: Metrics = _PLAIN) -> Table:
     """BLEU-1, ROUGE-1 and METEOR in percent, and clinical efficacy where the truth is known."""
     wanted = [item.report for item in test.items]
-    scored = {name: score_texts(texts, wanted, wordnet) for name, texts in written.items()}
+    scored = {name: metrics.score(texts, wanted) for name, texts in written.items()}
     table: Table = {
         name: {
             metric: estimate(mean_of(values), len(values)).table()

@@ -13,6 +13,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -20,16 +21,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from model_runtime.evaluation.bert_score import BertScore
 from model_runtime.evaluation.wordnet import DEBIAN, WordNet, WordNetMissingError, wordnet
 
 Scores = NDArray[np.float64]
-NAMES = ("BLEU-1", "ROUGE-1", "METEOR")
 
 _APART = re.compile("([" + re.escape("".join(set(string.punctuation) - set("'-.,"))) + "])")
 _STOP_AFTER_LETTER = re.compile(r"([^0-9])([.,])")
 _STOP_BEFORE_LETTER = re.compile(r"([.,])([^0-9])")
 _DASH_AFTER_DIGIT = re.compile(r"([0-9])(-)")
 _ENTITIES = (("&quot;", '"'), ("&amp;", "&"), ("&lt;", "<"), ("&gt;", ">"))
+
+
+@dataclass(frozen=True, eq=False)
+class Metrics:
+    """Where the metrics find what they need; without BERTScore's model there are three."""
+
+    wordnet: Path = DEBIAN
+    bert: BertScore | None = None
+
+    def score(self, written: Sequence[str], wanted: Sequence[str]) -> dict[str, Scores]:
+        """Score each text against its reference, in percent, shape (N,) each.
+
+        Raises
+        ------
+        WordNetMissingError
+            Where METEOR cannot be computed.
+        """
+        scores = score_texts(written, wanted, self.wordnet)
+        if self.bert is not None:
+            scores["BERTScore"] = 100 * self.bert.f1(written, wanted)
+        return scores
 
 
 def score_texts(

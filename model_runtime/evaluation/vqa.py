@@ -8,7 +8,6 @@ choice the model thinks likeliest.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,8 +19,7 @@ from model_runtime.evaluation.calibration import calibration
 from model_runtime.evaluation.intervals import difference, estimate, mean_of, mean_of_types
 from model_runtime.evaluation.m3d import KINDS
 from model_runtime.evaluation.testset import Frequent, TestSet
-from model_runtime.evaluation.text_metrics import score_texts
-from model_runtime.evaluation.wordnet import DEBIAN
+from model_runtime.evaluation.text_metrics import Metrics
 from model_runtime.evaluation.writing import Images, asking, choice_shares, write_texts
 from model_runtime.phantom.language import Question
 from model_runtime.prompt import lettered
@@ -29,6 +27,7 @@ from model_runtime.weights import LoadedModel
 
 Table = dict[str, Any]
 FREQUENT = "most frequent answer"
+_PLAIN = Metrics()
 OPEN_TOKENS, LETTER_TOKENS = 256, 64
 
 
@@ -62,14 +61,13 @@ def open_answers(
     return written | {FREQUENT: [told[q.kind, q.text] for _, q in test.asked]}
 
 
-def open_table(test: TestSet, answers: dict[str, list[str]], wordnet: Path = DEBIAN) -> Table:
+def open_table(test: TestSet, answers: dict[str, list[str]], metrics: Metrics = _PLAIN) -> Table:
     """BLEU-1, ROUGE-1 and METEOR by type and their unweighted mean, in percent."""
     wanted = [question.answer for _, question in test.asked]
-    scored = {name: score_texts(told, wanted, wordnet) for name, told in answers.items()}
-    metrics = list(next(iter(scored.values())))
+    scored = {name: metrics.score(told, wanted) for name, told in answers.items()}
     return {
         metric: _by_type(test, {name: scores[metric] for name, scores in scored.items()})
-        for metric in metrics
+        for metric in next(iter(scored.values()))
     }
 
 

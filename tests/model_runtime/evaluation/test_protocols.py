@@ -18,6 +18,7 @@ from model_runtime.evaluation.plots import plot_all
 from model_runtime.evaluation.protocols import PARTS, PROTOCOLS, evaluate
 from model_runtime.evaluation.summary import summary
 from model_runtime.evaluation.testset import load_testset
+from model_runtime.evaluation.text_metrics import Metrics
 from model_runtime.evaluation.wordnet import WordNetMissingError
 from model_runtime.weights import LoadedModel, load_folder
 
@@ -89,7 +90,7 @@ def test_what_cannot_be_evaluated_is_refused(model: LoadedModel, tmp_path: Path)
     with pytest.raises(DatasetError, match="at least two"):
         evaluate(model, replace(test, items=test.items[:1]), PARTS, [PROTOCOLS["clean"]])
     with pytest.raises(WordNetMissingError, match="wordnet-base"):
-        evaluate(model, test, ["report"], [PROTOCOLS["clean"]], tmp_path)
+        evaluate(model, test, ["report"], [PROTOCOLS["clean"]], Metrics(tmp_path))
     with pytest.raises(DatasetError, match="Fewer than two test items are left"):
         evaluate(
             model, replace(test, trained=frozenset({0})), ["retrieval"], [PROTOCOLS["clean"]]
