@@ -12,6 +12,7 @@ from model_runtime.errors import WeightsError
 from model_runtime.training import jobs
 from model_runtime.training.checkpointing import CheckpointError
 from model_runtime.training.loop import DivergedError
+from model_runtime.training.processes import launched
 
 _TOLD = (WeightsError, CheckpointError, DivergedError, ValueError, FileNotFoundError)
 """Faults whose message is a sentence for whoever trains: told without a traceback."""
@@ -86,7 +87,8 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     try:
-        given.job(given)
+        with launched():
+            given.job(given)
     except _TOLD as error:
         parser.exit(1, f"{error}\n")
 

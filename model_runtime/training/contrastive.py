@@ -7,7 +7,7 @@ that also holds for another case of the batch counts as a match of that case too
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -22,6 +22,7 @@ from model_runtime.phantom.case import Case, Random, sample_case
 from model_runtime.phantom.language import finding_sentences, impression, short_name
 from model_runtime.siglip import Siglip
 from model_runtime.training.augment import augment
+from model_runtime.training.distributed_loss import gathered_softmax_loss, ring_sigmoid_loss
 from model_runtime.training.labels import LabelSpace
 from model_runtime.training.loop import Recipe, Stopwatch
 from model_runtime.training.m3d_augment import Augmentation
@@ -108,6 +109,39 @@ def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Te
     return ids, mask
 
 
+@dataclass(frozen=True)
+class Objective:
+    """What stage one minimises.
+
+    Attributes
+    ----------
+    loss : str
+        ``matched``: sigmoid loss in which a text may hold for several volumes of this process;
+        ``sigmoid``: the published one, each text for its own volume only, over all processes;
+        ``softmax``: that of CLIP, over all processes, for comparison.
+    labels : float
+        Weight of the auxiliary label head; 0 as published.
+    """
+
+    loss: str = "matched"
+    labels: float = 40.0
+
+    def __post_init__(self) -> None:
+        """Check the loss's name."""
+        if self.loss not in {"matched", "sigmoid", "softmax"}:
+            raise ValueError(f"loss has to be matched, sigmoid or softmax, not {self.loss!r}")
+
+    def match(
+        self, image: Tensor, words: Tensor, siglip: Siglip, holds: Callable[[], Tensor]
+    ) -> Tensor:
+        """Loss of unit vectors B × width; ``holds`` gives the matrix that ``matched`` needs."""
+        if self.loss == "sigmoid":
+            return ring_sigmoid_loss(image, words, siglip.t_prime, siglip.bias)
+        if self.loss == "softmax":
+            return gathered_softmax_loss(image, words, siglip.t_prime)
+        return pairwise_loss(image, words, siglip.t_prime, siglip.bias, holds())
+
+
 class LabelledSiglip(nn.Module):
     """The contrastive model and its auxiliary label head on both token streams."""
 
@@ -130,9 +164,11 @@ class ContrastiveStage:
         tokens: tuple[int, int],
         tokenizer: Tokenizer,
         store: VolumeStore,
+        *,
         augmentation: Augmentation = augment,
+        objective: Objective | None = None,
     ) -> None:
-        self._augment = augmentation
+        self._augment, self._objective = augmentation, objective or Objective()
         self._store, self._tokenizer = store, tokenizer
         self._cases = [sample_case(int(seed)) for seed in store.seeds]
         # Of fixed seeds, so that a run can go on when more cases have been rendered.
@@ -153,8 +189,8 @@ class ContrastiveStage:
         states = siglip.vision_encoder(volume)
         words = siglip.embed_text(ids, mask)
         image = siglip.project_volume(states[-1])
-        match = pairwise_loss(image, words, siglip.t_prime, siglip.bias, matches(texts, cases))
+        match = self._objective.match(image, words, siglip, lambda: matches(texts, cases))
         flat = torch.cat((states[-2].flatten(1), states[-1].flatten(1)), dim=1)
         logits = self.module.labels(flat)
         named = functional.binary_cross_entropy_with_logits(logits, self._labels[rows])
-        return {"loss": match + 40 * named, "match": match, "labels": named}
+        return {"loss": match + self._objective.labels * named, "match": match, "labels": named}

@@ -17,6 +17,7 @@ from model_runtime.training.features import Features, compute_features
 from model_runtime.training.instruct import InstructStage
 from model_runtime.training.loop import train
 from model_runtime.training.lora import LoraSettings, merge, save_adapter
+from model_runtime.training.processes import rank
 from model_runtime.training.recipe_files import StageRecipe, TrainingRecipe, read_recipe
 from model_runtime.training.tokenizer import train_tokenizer
 from model_runtime.training.volumes import VolumeStore, render_shards
@@ -50,7 +51,8 @@ def contrastive(given: argparse.Namespace) -> None:
         (projector.low_input[0], projector.high_input[0]),
         words,
         store,
-        recipe.augmentation.build(),
+        augmentation=recipe.augmentation.build(),
+        objective=recipe.objective,
     )
     train(trainee, stage.for_cases(len(store)), given.run / "contrastive")
 
@@ -108,6 +110,8 @@ def _adapt(given: argparse.Namespace, name: str, settings: LoraSettings, *, fres
     )
     folder = given.run / name
     train(trainee, stage.for_cases(len(store)), folder)
+    if rank():
+        return
     save_adapter(folder / "adapter", base.vlm, settings, base.config.name, base.sha256)
     _LOG.info("wrote %s; merge it with the merge command", folder / "adapter")
 

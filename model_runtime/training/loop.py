@@ -1,4 +1,4 @@
-"""The training loop: AdamW, warm-up and cosine, checkpoints, exact resume.
+"""The training loop: AdamW, warm-up and cosine, checkpoints, exact resume, several processes.
 
 Step ``n`` draws everything random, the order of the data too, from ``(seed, n)``, so a run
 that is killed and resumed computes the losses that it would have computed.
@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from model_runtime.training import processes
 from model_runtime.training.checkpointing import load_checkpoint, save_checkpoint
 
 _LOG = logging.getLogger(__name__)
@@ -139,6 +140,7 @@ class _Run:
         self._data = str(getattr(trainee, "data", ""))
         self._saved = self._resume()
         self._device = next(trainee.module.parameters()).device.type
+        processes.begin_alike(trainee.module)
         trainee.module.train()
         if recipe.recompute:
             _recompute(trainee.module)
@@ -177,14 +179,16 @@ class _Run:
             "step": step,
             "identity": self._identity(),
         }
-        save_checkpoint(self._path, state)
+        if processes.rank() == 0:
+            save_checkpoint(self._path, state)
+        processes.wait_for_all()
         self._saved = step
 
     def _step(self, step: int) -> float:
         recipe, module = self._recipe, self._trainee.module
         began, loaded = time.monotonic(), self._loading.seconds
-        torch.manual_seed(recipe.seed * 1_000_003 + step)
-        random = np.random.default_rng([recipe.seed, step])
+        torch.manual_seed(recipe.seed * 1_000_003 + step + 7919 * processes.rank())
+        random = np.random.default_rng(processes.generator_seed(recipe.seed, step))
         for group in self._optimizer.param_groups:
             group["lr"] = recipe.rate(step)
         with torch.autocast(self._device, torch.bfloat16, enabled=recipe.bf16):
@@ -193,6 +197,7 @@ class _Run:
         self._check(loss, f"the loss of step {step}")
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
+        processes.average_gradients(module)
         norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
         self._check(norm, f"the gradient's norm of step {step}")
         self._optimizer.step()
@@ -203,7 +208,7 @@ class _Run:
         return float(loss.item())
 
     def _check(self, value: Tensor, what: str) -> None:
-        if torch.isfinite(value):
+        if processes.finite_everywhere(value):
             return
         good = (
             f"the last good checkpoint is {self._path} of step {self._saved}"
@@ -213,6 +218,8 @@ class _Run:
         raise DivergedError(f"{what} is {value.item()}; {good}")
 
     def _log(self, row: Mapping[str, float]) -> None:
+        if processes.rank():
+            return
         with (self._folder / "log.jsonl").open("a", encoding="utf-8") as log:
             log.write(json.dumps(row) + "\n")
         if row["step"] % _REPORT_EVERY == 0:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
 from model_runtime.training.augment import augment
+from model_runtime.training.contrastive import Objective
 from model_runtime.training.loop import Recipe
 from model_runtime.training.lora import LoraSettings
 from model_runtime.training.m3d_augment import Augmentation, M3dAugmentation
@@ -120,6 +121,7 @@ class TrainingRecipe:
     adapters: StageRecipe | None = None
     lora: LoraSettings = field(default_factory=LoraSettings)
     augmentation: AugmentationRecipe = field(default_factory=AugmentationRecipe)
+    objective: Objective = field(default_factory=Objective)
 
     def stage(self, name: str) -> StageRecipe:
         """Return one stage.
@@ -161,7 +163,7 @@ def read_recipe(name: str) -> TrainingRecipe:
         raise RecipeError(f"{path} is no YAML: {error}") from error
     table = _mapping(table, str(path))
     parts: dict[str, type] = dict.fromkeys(_STAGES, StageRecipe)
-    parts |= {"lora": LoraSettings, "augmentation": AugmentationRecipe}
+    parts |= {"lora": LoraSettings, "augmentation": AugmentationRecipe, "objective": Objective}
     for key, kind in parts.items():
         if key in table:
             table[key] = _value(kind, _mapping(table[key], f"{path}: {key}"), f"{path}: {key}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from model_runtime.training.augment import augment
+from model_runtime.training.contrastive import Objective
 from model_runtime.training.loop import Recipe
 from model_runtime.training.lora import LoraSettings
 from model_runtime.training.m3d_augment import M3dAugmentation
@@ -28,6 +29,7 @@ def test_the_published_recipe_is_the_published_one() -> None:
     whole = dict.fromkeys(("projector", "encoder", "embeddings", "head"), True)
     assert recipe.lora == LoraSettings(rank=16, alpha=32, dropout=0.05, **whole)
     assert recipe.augmentation.build() == M3dAugmentation()
+    assert recipe.objective == Objective("sigmoid", labels=0)
     with pytest.raises(RecipeError, match=r"published has no stage instruct, only contrastive"):
         recipe.stage("instruct")
 
@@ -37,6 +39,7 @@ def test_the_demonstration_recipe_is_the_card_s() -> None:
     assert recipe.stage("contrastive").for_cases(4000) == Recipe(1600, batch=32)
     assert recipe.stage("instruct").for_cases(4000) == Recipe(290, batch=24)
     assert recipe.augmentation.build() is augment
+    assert recipe.objective == Objective()
 
 
 def test_flags_take_the_place_of_what_they_name() -> None:
@@ -61,6 +64,7 @@ def test_flags_take_the_place_of_what_they_name() -> None:
         ("name: x\ncontrastive: {steps: 4, batch: 0}", "batch has to be above 0"),
         ("name: x\ncontrastive: {steps: 4, warmup: 1, warmup_share: 0.1}", "cannot both"),
         ("name: x\naugmentation: {kind: mirror}", "jitter or m3d"),
+        ("name: x\nobjective: {loss: hinge}", "matched, sigmoid or softmax"),
         ("name: x\ncontrastive: 5", "contrastive is 5 where keys"),
         ("- a list", "where keys and values are expected"),
         ("name: [", "is no YAML"),

@@ -1,0 +1,81 @@
+"""Several processes training one model on several devices, or only this one.
+
+Each process draws batches of its own; gradients are averaged before every step, so that the
+networks stay copies of one another. The first process alone writes logs and checkpoints.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+
+def joined() -> bool:
+    """Tell whether this process trains together with others."""
+    return dist.is_available() and dist.is_initialized()
+
+
+def rank() -> int:
+    """Return this process's number, 0 for the first or the only one."""
+    return dist.get_rank() if joined() else 0
+
+
+def generator_seed(seed: int, step: int) -> list[int]:
+    """Seed of a step's data; a process that is alone draws what it always drew."""
+    return [seed, step, rank()] if rank() else [seed, step]
+
+
+@contextmanager
+def launched() -> Iterator[None]:
+    """Join the processes that ``torchrun`` started, where it did."""
+    if int(os.environ.get("WORLD_SIZE", "1")) < 2:
+        yield
+        return
+    dist.init_process_group("gloo")
+    try:
+        yield
+    finally:
+        dist.destroy_process_group()
+
+
+def begin_alike(module: nn.Module) -> None:
+    """Give every process the first one's weights and statistics."""
+    if not joined():
+        return
+    with torch.no_grad():
+        for tensor in (*module.parameters(), *module.buffers()):
+            dist.broadcast(tensor, 0)
+
+
+def average_gradients(module: nn.Module) -> None:
+    """Replace each gradient by its mean over the processes."""
+    if not joined():
+        return
+    grads = [one.grad for one in module.parameters() if one.grad is not None]
+    for kind in {grad.dtype for grad in grads}:
+        alike = [grad for grad in grads if grad.dtype == kind]
+        flat = torch.cat([grad.flatten() for grad in alike])
+        dist.all_reduce(flat)
+        flat /= dist.get_world_size()
+        parts = torch.split(flat, [grad.numel() for grad in alike])
+        for grad, part in zip(alike, parts, strict=True):
+            grad.copy_(part.view_as(grad))
+
+
+def finite_everywhere(value: Tensor) -> bool:
+    """Tell whether a number is finite in every process, so that all stop together or none."""
+    fine = torch.isfinite(value.detach()).all().to(torch.int32)
+    if joined():
+        dist.all_reduce(fine, op=dist.ReduceOp.MIN)
+    return bool(fine)
+
+
+def wait_for_all() -> None:
+    """Go on when every process is here."""
+    if joined():
+        dist.barrier()
