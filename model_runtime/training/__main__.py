@@ -17,9 +17,14 @@ from model_runtime.training.processes import launched
 _TOLD = (WeightsError, CheckpointError, DivergedError, ValueError, FileNotFoundError)
 """Faults whose message is a sentence for whoever trains: told without a traceback."""
 
+_TOGETHER = (
+    "Several processes train together as: torchrun --standalone --nproc-per-node 2 -m -- "
+    "model_runtime.training ... ; batches are of one process."
+)
+
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m model_runtime.training")
+    parser = argparse.ArgumentParser(prog="python -m model_runtime.training", epilog=_TOGETHER)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--run", type=Path, default=Path("runs/demo"))
     parser.add_argument("--data", type=Path, default=Path("training-data/train"))

@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from model_runtime.vlm import Vlm
-from model_runtime.weights import file_sha256, load_folder, save_folder
+from model_runtime.weights import LoadedModel, file_sha256, load_folder, save_folder
 
 _TARGETS = r"layers\.\d+\.(self_attn|mlp)\.\w+_proj"
 """Every matrix of the decoder's layers; neither encoder, projector, embeddings nor head."""
@@ -213,13 +213,7 @@ def merge(base: Path, adapter_folder: Path, out: Path, *, half: bool = False) ->
     if adapter.sha256 in _merged_into(base):
         raise MergeError(f"This adapter is merged into {base} already; once is enough.")
     model = load_folder(base)
-    if model.sha256 != adapter.base_sha256:
-        raise MergeError(
-            f"The adapter was trained on {adapter.base_name} ({adapter.base_sha256[:12]}), "
-            f"not on the model in {base} ({model.sha256[:12]})."
-        )
-    if model.text_tokenizer is not model.tokenizer:
-        raise MergeError(f"{base} keeps two tokenizers, which a folder of ours cannot hold.")
+    _check_base(adapter, model, base)
     adapt(model.vlm, adapter.settings)
     put_in(model.vlm, tensors, adapter.settings)
     if adapter.settings.rank:
@@ -228,6 +222,16 @@ def merge(base: Path, adapter_folder: Path, out: Path, *, half: bool = False) ->
     save_folder(out, model.config, model.tokenizer, model.siglip, model.vlm, card, half=half)
     history = [*_merged_into(base), adapter.sha256]
     (out / _MERGED).write_text(json.dumps({"adapters": history}) + "\n", encoding="utf-8")
+
+
+def _check_base(adapter: Adapter, model: LoadedModel, base: Path) -> None:
+    if model.sha256 != adapter.base_sha256:
+        raise MergeError(
+            f"The adapter was trained on {adapter.base_name} ({adapter.base_sha256[:12]}), "
+            f"not on the model in {base} ({model.sha256[:12]})."
+        )
+    if model.text_tokenizer is not model.tokenizer:
+        raise MergeError(f"{base} keeps two tokenizers, which a folder of ours cannot hold.")
 
 
 def _merged_into(folder: Path) -> tuple[str, ...]:

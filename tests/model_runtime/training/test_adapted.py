@@ -140,6 +140,17 @@ def test_recomputing_runs_layers_again_and_changes_no_loss(
     assert runs == [8, 16]
 
 
+def test_half_precision_learns_beside_a_frozen_encoder(
+    base: Path, store: VolumeStore, run: Path
+) -> None:
+    losses = []
+    for bf16 in (False, True):
+        stage = _seeded(base, LoraSettings(rank=4, alpha=8, head=True), store)
+        losses.append(train(stage, _recipe(8, bf16=bf16), run / str(bf16)))
+    assert losses[1] == pytest.approx(losses[0], rel=0.03)
+    assert losses[1] != losses[0]
+
+
 def test_volumes_on_another_grid_are_refused(base: Path, tmp_path: Path) -> None:
     render_shards(tmp_path, 0, 1, InputConfig(shape=(16, 16, 16)), processes=1)
     with pytest.raises(ValueError, match=r"\(16, 16, 16\), base takes \(32, 32, 32\)"):
