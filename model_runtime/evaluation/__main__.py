@@ -24,7 +24,7 @@ from model_runtime.evaluation.plots import plot_all
 from model_runtime.evaluation.protocols import PARTS, PROTOCOLS, evaluate
 from model_runtime.evaluation.summary import summary
 from model_runtime.evaluation.tables import markdown
-from model_runtime.evaluation.testset import TEST_SEED, load_testset, phantom_count
+from model_runtime.evaluation.testset import TEST_SEED, TRAINED, load_testset, phantom_count
 from model_runtime.evaluation.text_metrics import Metrics
 from model_runtime.evaluation.wordnet import DEBIAN, WordNetMissingError
 from model_runtime.evaluation.writing import BrokenAnswerError
@@ -60,6 +60,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--model", type=Path, default=Path("resources/models/demo"))
     parser.add_argument("--contrastive", type=Path, help="the published contrastive model")
     parser.add_argument("--data", default="phantom:200", help="phantom:N or a folder")
+    parser.add_argument(
+        "--trained", type=_positive, default=TRAINED, help="training seeds of a phantom model"
+    )
     parser.add_argument("--protocol", choices=[*PROTOCOLS, "both"], default="both")
     parser.add_argument("--wordnet", type=Path, default=DEBIAN, help="folder of WordNet's files")
     parser.add_argument("--bert", type=Path, help="folder of roberta-large, for BERTScore")
@@ -75,8 +78,14 @@ def _arguments() -> argparse.Namespace:
     return given
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
 def _protocols(given: argparse.Namespace) -> None:
-    test = load_testset(given.data)
+    test = load_testset(given.data, given.trained)
     model = load_folder(given.model, contrastive=given.contrastive)
     parts = PARTS if given.what == "all" else (given.what,)
     names = list(PROTOCOLS) if given.protocol == "both" else [given.protocol]

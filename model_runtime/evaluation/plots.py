@@ -16,6 +16,7 @@ from model_runtime.evaluation.retrieval import KS, WAYS
 Table = dict[str, Any]
 _GREYS = ("#1f5fa8", "#8a8a8a", "#b5b5b5", "#d0b070", "#e2e2e2")
 """The model's colour, then those of the baselines."""
+_BLUES = ("#123a66", "#1f5fa8", "#84b2e0")
 
 
 def plot_all(results: Table, folder: Path) -> list[Path]:
@@ -51,14 +52,17 @@ def _save(path: Path, title: str, draw: Callable[[Axes], None]) -> None:
     axes.set_title(title, fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     draw(axes)
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        figure.legend(handles, labels, loc="outside lower center", ncols=3, fontsize=8)
     figure.savefig(path)
 
 
 def _recall(axes: Axes, counts: Table) -> None:
     """Draw recall against the number of items, a line for each k and way."""
     numbers = [int(count) for count in counts]
-    for way, style in zip(WAYS, ("-", "--"), strict=True):
-        for k, colour in zip(KS, _GREYS, strict=False):
+    for way, style, marker in zip(WAYS, ("-", "--"), ("o", "s"), strict=True):
+        for k, colour in zip(KS, _BLUES, strict=True):
             rows = [counts[str(count)][way][f"R@{k}"] for count in numbers]
             axes.errorbar(
                 numbers,
@@ -66,12 +70,11 @@ def _recall(axes: Axes, counts: Table) -> None:
                 _errors(rows),
                 color=colour,
                 linestyle=style,
-                marker="o",
+                marker=marker,
                 capsize=3,
                 label=f"{way}, R@{k}",
             )
     axes.set(xlabel="items to search", ylabel="found, %", ylim=(0, 102), xticks=numbers)
-    axes.legend(fontsize=8)
 
 
 def _reports(axes: Axes, rows: Table) -> None:
@@ -102,7 +105,6 @@ def _bars(axes: Axes, groups: Sequence[str], series: dict[str, list[Table]]) -> 
             label=name,
         )
     axes.set_xticks(range(len(groups)), groups)
-    axes.legend(fontsize=8)
 
 
 def _errors(rows: Sequence[Table]) -> list[list[float]]:

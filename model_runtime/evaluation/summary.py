@@ -22,7 +22,7 @@ def summary(results: Table) -> str:
         f"# Evaluation on {results['data']}\n",
         f"{results['items']} items, {results['questions']} questions. Figures are percent unless "
         "they say otherwise; brackets hold the 95 % interval of a bootstrap over cases.\n",
-        *(f"- {note}\n" for note in _notes(results)),
+        "".join(f"- {note}\n" for note in _notes(results)),
     ]
     for name, told in results["protocols"].items():
         parts += [f"## Protocol: {name}\n", f"{told['how']}.\n", *_sections(told)]

@@ -31,7 +31,8 @@ from model_runtime.weights import LoadedModel
 
 TEST_SEED = 200_000
 _QUESTION_STREAM = 11
-_FREQUENT_FROM = 1000
+TRAINED = 4000
+"""Training cases of the demonstration model: seeds from 0."""
 Frequent = Counter[tuple[str, str, str]]
 """How often each answer was right: by type, question and answer."""
 
@@ -66,8 +67,10 @@ class TestSet:
     overlap: dict[str, Any] = field(default_factory=dict)
 
 
-def load_testset(name: str) -> TestSet:
+def load_testset(name: str, trained: int = TRAINED) -> TestSet:
     """Open ``phantom:N``, the first N test seeds, or a folder in M3D's layout.
+
+    ``trained`` is how many seeds from 0 a model for the phantoms was trained on.
 
     Raises
     ------
@@ -75,7 +78,7 @@ def load_testset(name: str) -> TestSet:
         Where the name is neither, or an item of the folder cannot be used.
     """
     if name.startswith("phantom:"):
-        return phantoms(range(TEST_SEED, TEST_SEED + phantom_count(name)))
+        return phantoms(range(TEST_SEED, TEST_SEED + phantom_count(name)), trained)
     if not Path(name).is_dir():
         raise DatasetError(f"{name!r} is neither a folder nor phantom:N with N of at least 1.")
     return from_disk(Path(name))
@@ -94,8 +97,8 @@ def phantom_count(name: str) -> int:
     return int(count)
 
 
-def phantoms(seeds: Sequence[int]) -> TestSet:
-    """Draw the test items of some seeds; frequent answers are those of 1,000 training seeds."""
+def phantoms(seeds: Sequence[int], training: int = TRAINED) -> TestSet:
+    """Draw the test items of some seeds; compare them with so many training seeds."""
     cases = [sample_case(seed) for seed in seeds]
     items = [_phantom_item(case) for case in cases]
     asked = [
@@ -103,7 +106,7 @@ def phantoms(seeds: Sequence[int]) -> TestSet:
         for place, case in enumerate(cases)
         for question in _questions(case)
     ]
-    trained = [sample_case(seed) for seed in range(_FREQUENT_FROM)]
+    trained = [sample_case(seed) for seed in range(training)]
     seen = [DiskItem(Path(f"synthetic {case.seed}"), _report(case)) for case in trained]
     told = [DiskItem(Path(item.name), item.report) for item in items]
     return TestSet(
@@ -113,7 +116,7 @@ def phantoms(seeds: Sequence[int]) -> TestSet:
         counted(question for case in trained for question in _questions(case)),
         _commonest(item.text for item in seen),
         in_training(seen, told),
-        (f"overlap and frequent answers: against the first {_FREQUENT_FROM} training seeds",),
+        (f"overlap and frequent answers: against the training seeds 0 to {training - 1}",),
         overlap(seen, told),
     )
 

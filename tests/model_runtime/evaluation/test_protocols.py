@@ -41,7 +41,7 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_all_parts_under_both_protocols(coarse: None, model: LoadedModel, tmp_path: Path) -> None:
-    test = load_testset("phantom:4")
+    test = load_testset("phantom:4", trained=50)
     results, said = evaluate(model, test, PARTS, list(PROTOCOLS.values()))
     results = {"model": "tiny", "weights sha256": "0", **results}
     published, clean = results["protocols"]["published"], results["protocols"]["clean"]
@@ -72,7 +72,7 @@ def test_all_parts_under_both_protocols(coarse: None, model: LoadedModel, tmp_pa
 def test_the_clean_protocol_leaves_out_what_training_holds(
     coarse: None, model: LoadedModel
 ) -> None:
-    test = load_testset("phantom:5")
+    test = load_testset("phantom:5", trained=50)
     repeated = [replace(test.items[4], caption=test.items[0].caption)]
     test = replace(test, items=[*test.items[:4], *repeated], trained=frozenset({1}))
     results, _ = evaluate(model, test, ["retrieval", "vqa"], list(PROTOCOLS.values()))
@@ -86,7 +86,7 @@ def test_the_clean_protocol_leaves_out_what_training_holds(
 
 
 def test_what_cannot_be_evaluated_is_refused(model: LoadedModel, tmp_path: Path) -> None:
-    test = load_testset("phantom:2")
+    test = load_testset("phantom:2", trained=50)
     with pytest.raises(DatasetError, match="at least two"):
         evaluate(model, replace(test, items=test.items[:1]), PARTS, [PROTOCOLS["clean"]])
     with pytest.raises(WordNetMissingError, match="wordnet-base"):

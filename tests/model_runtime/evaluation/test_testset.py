@@ -38,7 +38,7 @@ def test_what_is_written_is_what_the_phantoms_give(
 ) -> None:
     monkeypatch.setattr(answers, "ACQUIRED", _SHAPE)
     disk = _written(tmp_path, model.config.input if kind == "npy" else None)
-    direct = load_testset("phantom:4")
+    direct = load_testset("phantom:4", trained=50)
     assert [" ".join(item.report.split()) for item in disk.items] == [
         " ".join(item.report.split()) for item in direct.items
     ]
@@ -104,3 +104,12 @@ def test_other_names_are_refused(tmp_path: Path) -> None:
     for name in ("phantom:0", "phantom:x", "phantom", str(tmp_path / "none")):
         with pytest.raises(DatasetError, match="neither a folder nor phantom:N"):
             load_testset(name)
+
+
+def test_reports_that_training_holds_are_found() -> None:
+    few, many = load_testset("phantom:40", trained=100), load_testset("phantom:40", trained=4000)
+    assert few.trained < many.trained
+    assert len(many.trained) == many.overlap["test reports also in training"]
+    # What overlaps are common reports, mostly of nothing found; a long one hardly does.
+    longest = max(range(40), key=lambda n: len(many.items[n].report))
+    assert longest not in many.trained
