@@ -36,6 +36,9 @@ def _drawings(told: Table) -> Iterator[tuple[str, Callable[[Axes], None]]]:
         yield "retrieval", partial(_recall, counts=told["retrieval"])
     if "reports" in told:
         yield "reports", partial(_reports, rows=told["reports"])
+        if told["reports"].get("calibration of sentences"):
+            sentences = told["reports"]["calibration of sentences"]
+            yield "calibration of sentences", partial(_reliable, told=sentences)
     if "open questions" in told:
         yield "open questions, METEOR", partial(_types, rows=told["open questions"]["METEOR"])
     for part, rows in told.items():

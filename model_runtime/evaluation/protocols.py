@@ -24,6 +24,7 @@ from model_runtime.decode import Sampling
 from model_runtime.evaluation.m3d import KINDS, DatasetError
 from model_runtime.evaluation.reports import drafts, report_table
 from model_runtime.evaluation.retrieval import COUNTS, distinct_items, retrieval_table
+from model_runtime.evaluation.sentences import sentence_calibration
 from model_runtime.evaluation.testset import TestSet
 from model_runtime.evaluation.text_metrics import Metrics, meteor_splitting
 from model_runtime.evaluation.vqa import (
@@ -168,8 +169,12 @@ def _reports(
 ) -> Table:
     part = _taken(chosen, _captioned(chosen.test, protocol)[:_REPORTS])
     assert part.images is not None
-    written["reports"] = drafts(model, part.test, part.images, protocol.sampling)
-    return report_table(part.test, written["reports"], metrics) | {"n": len(part.test.items)}
+    written["reports"], rows = drafts(model, part.test, part.images, protocol.sampling)
+    table = report_table(part.test, written["reports"], metrics) | {"n": len(part.test.items)}
+    cases = [item.case for item in part.test.items if item.case is not None]
+    if protocol.clean and len(cases) == len(rows):
+        table["calibration of sentences"] = sentence_calibration(cases, rows, model.tokenizer)
+    return table
 
 
 def _questions(

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 
+from model_runtime.batching import Row
 from model_runtime.decode import Sampling
 from model_runtime.evaluation.findings import ReportScores, score_reports, share
 from model_runtime.evaluation.intervals import Statistic, Values, difference, estimate, mean_of
 from model_runtime.evaluation.testset import TestSet
 from model_runtime.evaluation.text_metrics import Metrics
-from model_runtime.evaluation.writing import Images, report_prompt, write_texts
+from model_runtime.evaluation.writing import Images, report_prompt, write_rows
 from model_runtime.phantom.case import Case
 from model_runtime.weights import LoadedModel
 
@@ -31,13 +32,23 @@ TOKENS = 256
 @torch.inference_mode()
 def drafts(
     model: LoadedModel, test: TestSet, images: Images, sampling: Sampling
-) -> dict[str, list[str]]:
-    """Write a report for every item, by the model and the baselines."""
+) -> tuple[dict[str, list[str]], list[Row]]:
+    """Write a report for every item, by the model and the baselines.
+
+    Returns
+    -------
+    dict of list of str
+        The texts by who wrote them.
+    list of Row
+        The model's own, token by token.
+    """
     asked = [(row, report_prompt(model)) for row in range(len(test.items))]
-    return {
-        name: write_texts(model, rows, asked, sampling, TOKENS)
-        for name, rows in images.named().items()
-    } | {COMMON: [test.common_report] * len(asked)}
+    texts, own = {}, list[Row]()
+    for name, seen in images.named().items():
+        rows = write_rows(model, seen, asked, sampling, TOKENS)
+        texts[name] = [str(model.tokenizer.decode(row.ids)).strip() for row in rows]
+        own = own or rows
+    return texts | {COMMON: [test.common_report] * len(asked)}, own
 
 
 def report_table(test: TestSet, written: dict[str, list[str]], metrics: Metrics = _PLAIN) -> Table:

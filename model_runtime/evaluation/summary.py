@@ -84,7 +84,7 @@ def _retrieval(counts: Table) -> Iterator[str]:
 
 
 def _reports(rows: Table) -> Iterator[str]:
-    writers = [name for name in rows if name not in (_GAIN, "clinical efficacy", "n")]
+    writers = [name for name, held in rows.items() if "empty drafts" in _columns(held)]
     metrics = [name for name, held in rows["model"].items() if isinstance(held, dict)]
     yield f"### Reports ({rows['n']})\n"
     yield table(
@@ -101,6 +101,13 @@ def _reports(rows: Table) -> Iterator[str]:
     )
     if "clinical efficacy" in rows:
         yield from _clinical(rows["clinical efficacy"])
+    if rows.get("calibration of sentences"):
+        told = rows["calibration of sentences"]
+        yield from _calibration("the sentences that state a finding", told)
+
+
+def _columns(held: object) -> Table:
+    return held if isinstance(held, dict) else {}
 
 
 def _clinical(writers: Table) -> Iterator[str]:
@@ -153,15 +160,23 @@ def _remarks(rows: Table) -> Iterator[str]:
         if isinstance(held, int):
             yield f"{name[0].upper()}{name[1:]}: {held}.\n"
     if "calibration" in rows:
-        told = rows["calibration"]
-        yield f"Calibration of the likeliest choice: ECE {told['ece']:.3f}, Brier " + (
-            f"{told['brier']:.3f}, {told['n']} answers.\n"
-        )
-        yield table(
-            ("confidence", "answers", "mean confidence", "share right"),
+        yield from _calibration("the likeliest choice", rows["calibration"])
+
+
+def _calibration(words: str, told: Table) -> Iterator[str]:
+    yield (
+        f"Calibration of {words}: ECE {told['ece']:.3f}, Brier {told['brier']:.3f}, "
+        f"{told['n']} in all.\n"
+    )
+    yield table(
+        ("confidence", "n", "mean confidence", "share right"),
+        (
             (
-                (f"{row['low']:.1f}–{row['high']:.1f}", str(row["n"]), number(row["confidence"]),
-                 number(row["accuracy"]))
-                for row in told["bins"]
-            ),
-        )
+                f"{row['low']:.1f}–{row['high']:.1f}",
+                str(row["n"]),
+                number(row["confidence"]),
+                number(row["accuracy"]),
+            )
+            for row in told["bins"]
+        ),
+    )

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from model_runtime.batching import Ask, write_together
+from model_runtime.batching import Ask, Row, write_together
 from model_runtime.decode import Sampling, prefix_cache
 from model_runtime.evaluation.testset import Item
 from model_runtime.phantom.language import Question
@@ -110,6 +110,18 @@ def write_texts(
     ------
     BrokenAnswerError
     """
+    rows = write_rows(model, images, asked, sampling, limit)
+    return [str(model.tokenizer.decode(row.ids)).strip() for row in rows]
+
+
+def write_rows(
+    model: LoadedModel,
+    images: Tensor,
+    asked: Sequence[tuple[int, str]],
+    sampling: Sampling,
+    limit: int,
+) -> list[Row]:
+    """Write as :func:`write_texts` does; gives the tokens with their log probabilities."""
     if sampling.temperature == 0 and images.stride(0) == 0:
         # Every row is the same image: the same prompt is answered alike.
         prompts = list(dict.fromkeys(prompt for _, prompt in asked))
@@ -125,8 +137,8 @@ def _written(
     asked: Sequence[tuple[int, str]],
     sampling: Sampling,
     limit: int,
-) -> list[str]:
-    out: list[str] = []
+) -> list[Row]:
+    out: list[Row] = []
     for start in range(0, len(asked), _TOGETHER):
         part = asked[start : start + _TOGETHER]
         # Questions about one image start from one cache; each ask copies it.
@@ -143,7 +155,7 @@ def _written(
         rows = write_together(model.vlm, asks)
         if any(row.broken for row in rows):
             raise BrokenAnswerError("The model computed values that are not numbers.")
-        out += [str(model.tokenizer.decode(row.ids)).strip() for row in rows]
+        out += rows
     return out
 
 
