@@ -26,6 +26,7 @@ _TOGETHER = (
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m model_runtime.training", epilog=_TOGETHER)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
     parser.add_argument("--run", type=Path, default=Path("runs/demo"))
     parser.add_argument("--data", type=Path, default=Path("training-data/train"))
     parser.add_argument(
@@ -92,7 +93,7 @@ def main() -> None:
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
     try:
-        with launched():
+        with launched(given.device):
             given.job(given)
     except _TOLD as error:
         parser.exit(1, f"{error}\n")

@@ -16,7 +16,7 @@ from model_runtime.phantom.case import sample_case
 from model_runtime.projector import DualStreamProjector
 from model_runtime.training.augment import augment
 from model_runtime.training.instruct import Lesson
-from model_runtime.training.loop import Recipe, Stopwatch
+from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.lora import LoraSettings, adapt
 from model_runtime.training.m3d_augment import Augmentation
 from model_runtime.training.volumes import VolumeStore
@@ -115,7 +115,8 @@ class AdaptedStage:
             cases = [self._cases[row] for row in rows]
             prompt = self._base.config.vlm.prompt
             lesson = Lesson.draw(self._base.tokenizer, prompt, cases, random)
-        image = self.module.image_tokens(volume)
+        device = device_of(self.module)
+        image, lesson = self.module.image_tokens(volume.to(device)), lesson.to(device)
         if self._reports_only:
             return {"loss": self.module.vlm.loss(image, *lesson.told)}
         return lesson.losses(self.module.vlm, image)

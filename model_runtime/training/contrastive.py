@@ -24,7 +24,7 @@ from model_runtime.siglip import Siglip
 from model_runtime.training.augment import augment
 from model_runtime.training.distributed_loss import gathered_softmax_loss, ring_sigmoid_loss
 from model_runtime.training.labels import LabelSpace
-from model_runtime.training.loop import Recipe, Stopwatch
+from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.m3d_augment import Augmentation
 from model_runtime.training.volumes import VolumeStore
 
@@ -185,12 +185,18 @@ class ContrastiveStage:
             cases = [self._cases[row] for row in rows]
             texts = [draw_text(case, random) for case in cases]
             ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])
-        siglip = self.module.siglip
-        states = siglip.vision_encoder(volume)
-        words = siglip.embed_text(ids, mask)
+        siglip, device = self.module.siglip, device_of(self.module)
+        states = siglip.vision_encoder(volume.to(device))
+        words = siglip.embed_text(ids.to(device), mask.to(device))
         image = siglip.project_volume(states[-1])
-        match = self._objective.match(image, words, siglip, lambda: matches(texts, cases))
+
+        def holds() -> Tensor:
+            return matches(texts, cases).to(device)
+
+        match = self._objective.match(image, words, siglip, holds)
         flat = torch.cat((states[-2].flatten(1), states[-1].flatten(1)), dim=1)
         logits = self.module.labels(flat)
-        named = functional.binary_cross_entropy_with_logits(logits, self._labels[rows])
+        named = functional.binary_cross_entropy_with_logits(
+            logits, self._labels[rows].to(device)
+        )
         return {"loss": match + self._objective.labels * named, "match": match, "labels": named}

@@ -43,7 +43,7 @@ def export(run: Path, out: Path, card: str) -> None:
 
 def _part(path: Path, prefix: str) -> dict[str, Tensor]:
     """Take the tensors under a prefix; the heads beside it are left behind."""
-    state: dict[str, Any] = torch.load(path, weights_only=True)["module"]
+    state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)["module"]
     return {
         name.removeprefix(prefix): tensor
         for name, tensor in state.items()

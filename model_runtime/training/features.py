@@ -19,6 +19,7 @@ from torch import Tensor
 
 from model_runtime.dcformer import DCFormer
 from model_runtime.training.augment import augment
+from model_runtime.training.loop import device_of
 from model_runtime.training.volumes import VolumeStore
 
 _LOG = logging.getLogger(__name__)
@@ -102,5 +103,5 @@ def _encode(
     volume = torch.from_numpy(grey)[:, None].float() / 255
     if view:
         volume = augment(grey, np.random.default_rng([seed, view]))
-    states = encoder(volume)
-    return states[-2].half(), states[-1].half()
+    states = encoder(volume.to(device_of(encoder)))
+    return states[-2].half().cpu(), states[-1].half().cpu()

@@ -21,7 +21,7 @@ from model_runtime.phantom.language import Question, questions, report
 from model_runtime.prompt import choice_answer, question_prompt
 from model_runtime.training.features import Features
 from model_runtime.training.labels import LabelSpace
-from model_runtime.training.loop import Recipe, Stopwatch
+from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.vlm import IGNORED_LABEL, Vlm
 
 _ASKING = ("Is there ", "Is there a ", "Is there any ", "Does the scan show ", "Do you see ")
@@ -121,6 +121,12 @@ class Lesson:
         ]
         return cls(sides[0], sides[1], owners)
 
+    def to(self, device: torch.device) -> Lesson:
+        """Move to where the model lies."""
+        sides = [tuple(part.to(device) for part in side) for side in (self.told, self.asked)]
+        told, asked = ((ids, labels, mask) for ids, labels, mask in sides)
+        return Lesson(told, asked, self.owners.to(device))
+
     def losses(self, vlm: Vlm, image: Tensor) -> dict[str, Tensor]:
         """Cross-entropy of the reports and the answers, and the sum that is minimised.
 
@@ -161,9 +167,10 @@ class InstructStage:
             low, high = self._features.draw(rows, random)
             cases = [self._cases[row] for row in rows]
             lesson = Lesson.draw(self._tokenizer, self._prompt, cases, random)
-        image = self.module.vlm.projector(low, high)
-        losses = lesson.losses(self.module.vlm, image)
+        device = device_of(self.module)
+        image = self.module.vlm.projector(low.to(device), high.to(device))
+        losses = lesson.to(device).losses(self.module.vlm, image)
         named = functional.binary_cross_entropy_with_logits(
-            self.module.labels(image).float(), self._labels[rows]
+            self.module.labels(image).float(), self._labels[rows].to(device)
         )
         return losses | {"loss": losses["loss"] + _LABEL_WEIGHT * named, "labels": named}

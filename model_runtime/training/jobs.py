@@ -54,12 +54,13 @@ def contrastive(given: argparse.Namespace) -> None:
         augmentation=recipe.augmentation.build(),
         objective=recipe.objective,
     )
+    trainee.module.to(given.device)
     train(trainee, stage.for_cases(len(store)), given.run / "contrastive")
 
 
 def features(given: argparse.Namespace) -> None:
     """Encode the volumes with stage one's encoder."""
-    siglip = trained_siglip(given.run)
+    siglip = trained_siglip(given.run).to(given.device)
     computed = compute_features(siglip.vision_encoder, _store(given), given.views)
     computed.save(given.run / "features.npz")
 
@@ -82,6 +83,7 @@ def instruct(given: argparse.Namespace) -> None:
     trainee = InstructStage(config.vlm, words, states)
     encoder = trained_siglip(given.run).vision_encoder
     trainee.module.vlm.encoder.load_state_dict(encoder.state_dict())
+    trainee.module.to(given.device)
     train(trainee, stage.for_cases(len(states.seeds)), given.run / "instruct")
 
 
@@ -108,6 +110,7 @@ def _adapt(given: argparse.Namespace, name: str, settings: LoraSettings, *, fres
         fresh_projector=fresh,
         augmentation=recipe.augmentation.build(),
     )
+    trainee.module.to(given.device)
     folder = given.run / name
     train(trainee, stage.for_cases(len(store)), folder)
     if rank():

@@ -94,6 +94,11 @@ class Trainee(Protocol):
         """Losses by name; ``"loss"`` is the one that is minimised."""
 
 
+def device_of(module: nn.Module) -> torch.device:
+    """Tell where a network lies."""
+    return next(module.parameters()).device
+
+
 class DivergedError(RuntimeError):
     """The loss or its gradient is not a number; the message names the last good checkpoint."""
 
@@ -139,7 +144,7 @@ class _Run:
         self._loading: Stopwatch = getattr(trainee, "loading", Stopwatch())
         self._data = str(getattr(trainee, "data", ""))
         self._saved = self._resume()
-        self._device = next(trainee.module.parameters()).device.type
+        self._device = device_of(trainee.module).type
         processes.begin_alike(trainee.module)
         trainee.module.train()
         if recipe.recompute:

@@ -136,7 +136,7 @@ def save_adapter(
     folder.mkdir(parents=True, exist_ok=True)
     (folder / _CARD).unlink(missing_ok=True)
     tensors = {
-        name: tensor.detach().contiguous()
+        name: tensor.detach().cpu().contiguous()
         for name, tensor in adapter_tensors(vlm, settings).items()
     }
     save_file(tensors, folder / _TENSORS)

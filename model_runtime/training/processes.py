@@ -31,12 +31,14 @@ def generator_seed(seed: int, step: int) -> list[int]:
 
 
 @contextmanager
-def launched() -> Iterator[None]:
-    """Join the processes that ``torchrun`` started, where it did."""
+def launched(device: str = "cpu") -> Iterator[None]:
+    """Join the processes that ``torchrun`` started, where it did; each takes its own GPU."""
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield
         return
-    dist.init_process_group("gloo")
+    if device.startswith("cuda"):
+        torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
+    dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
     try:
         yield
     finally:
