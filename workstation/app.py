@@ -63,21 +63,7 @@ class Workstation(QObject):
         self._settings = settings
         self.reading = Reading()
         self.pool = WorkerPool(settings.decode_workers)
-        self.images = ImageArea(self.reading, RESOURCES / "volume_presets.toml")
-        self.series_panel = SeriesPanel()
-        self.report = ReportPanel()
-        self.ask = AskPanel(_ready_questions())
-        self.similar = SimilarPanel()
-        self.window = MainWindow(
-            self.images,
-            {
-                "series": self.series_panel,
-                "report": self.report,
-                "ask": self.ask,
-                "similar": self.similar,
-            },
-            QSettings(str(settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
-        )
+        self._make_window()
         self.notifications = self.window.notifications
         self._keeping = Keeping(settings.data_folder, self.notifications)
         self.journal = self._keeping.journal
@@ -98,6 +84,23 @@ class Workstation(QObject):
         self.window.recall()
         for sentence in complaints:
             self.notifications.show(sentence, Severity.WARNING)
+
+    def _make_window(self) -> None:
+        self.images = ImageArea(self.reading, RESOURCES / "volume_presets.toml")
+        self.series_panel = SeriesPanel()
+        self.report = ReportPanel()
+        self.ask = AskPanel(_ready_questions())
+        self.similar = SimilarPanel()
+        self.window = MainWindow(
+            self.images,
+            {
+                "series": self.series_panel,
+                "report": self.report,
+                "ask": self.ask,
+                "similar": self.similar,
+            },
+            QSettings(str(self._settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
+        )
 
     def _connect(self) -> None:
         self.window.dropped.connect(self.opening.open_paths)
