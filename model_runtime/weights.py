@@ -138,15 +138,12 @@ def load_folder(
     )
     sums = [_digest(part) for part in parts]
     check_memory(parts, placement)
-    main = parts[0]
-    siglip = _siglip(parts[-1], placement)
-    vlm = _vlm(main, placement)
     return LoadedModel(
         config=_config(parts),
-        tokenizer=main.tokenizer,
+        tokenizer=parts[0].tokenizer,
         text_tokenizer=parts[-1].tokenizer,
-        vlm=vlm,
-        contrastive=siglip,
+        contrastive=_siglip(parts[-1], placement),
+        vlm=_vlm(parts[0], placement),
         sha256=sums[0] if len(sums) == 1 else hashlib.sha256("".join(sums).encode()).hexdigest(),
         card=_card(folder),
         placement=placement,

@@ -53,15 +53,9 @@ def write_m3d(
     for split, seeds in splits.items():
         rows = listing.setdefault(split, [])
         with ExitStack() as files:
-            tables = {
-                name: files.enter_context(
-                    (folder / f"M3D_VQA_{name}{split}.csv").open("w", encoding="utf-8", newline="")
-                )
-                for name in ("", "yn_")
+            writers = {
+                name: _table(files, folder / f"M3D_VQA_{name}{split}.csv") for name in ("", "yn_")
             }
-            writers = {name: csv.DictWriter(file, COLUMNS) for name, file in tables.items()}
-            for writer in writers.values():
-                writer.writeheader()
             for seed in seeds:
                 case = sample_case(seed)
                 item = _write_case(folder, case, acquired, settings)
@@ -71,6 +65,15 @@ def write_m3d(
                     writers[name].writerow(_row(item, question))
                 yield case
     (folder / CAPTIONS).write_text(json.dumps(listing, indent=1) + "\n", encoding="utf-8")
+
+
+def _table(files: ExitStack, path: Path) -> csv.DictWriter[str]:
+    """Begin a table of questions, which ends with ``files``."""
+    writer = csv.DictWriter(
+        files.enter_context(path.open("w", encoding="utf-8", newline="")), COLUMNS
+    )
+    writer.writeheader()
+    return writer
 
 
 def _write_case(

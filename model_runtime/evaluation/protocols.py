@@ -126,6 +126,8 @@ def evaluate(
         wordnet(metrics.wordnet)
     with torch.inference_mode():
         images, vectors = encode(model, test.items, images=texts, vectors="retrieval" in parts)
+    chosen = _Chosen(test, images, vectors)
+    said: Table = {protocol.name: {} for protocol in protocols}
     results: Table = {
         "data": test.name,
         "items": len(test.items),
@@ -133,22 +135,31 @@ def evaluate(
         "notes": list(test.notes),
         "overlap": test.overlap,
         "METEOR sentences": meteor_splitting() if texts else "",
-        "protocols": {},
+        "protocols": {
+            protocol.name: _under(protocol, model, chosen, parts, metrics, said[protocol.name])
+            for protocol in protocols
+        },
     }
-    said: Table = {}
-    for protocol in protocols:
-        chosen = _Chosen(test, images, vectors)
-        told: Table = {"how": protocol.words}
-        written: Table = {}
-        said[protocol.name] = written
-        if "retrieval" in parts:
-            told["retrieval"] = _retrieval(model, chosen, protocol)
-        if "report" in parts:
-            told["reports"] = _reports(model, chosen, protocol, written, metrics)
-        if "vqa" in parts:
-            told |= _questions(model, chosen, protocol, written, metrics)
-        results["protocols"][protocol.name] = told
     return results, said
+
+
+def _under(  # noqa: PLR0917
+    protocol: Protocol,
+    model: LoadedModel,
+    chosen: _Chosen,
+    parts: Sequence[str],
+    metrics: Metrics,
+    written: Table,
+) -> Table:
+    """Run the parts under one protocol; what was written goes into ``written``."""
+    told: Table = {"how": protocol.words}
+    if "retrieval" in parts:
+        told["retrieval"] = _retrieval(model, chosen, protocol)
+    if "report" in parts:
+        told["reports"] = _reports(model, chosen, protocol, written, metrics)
+    if "vqa" in parts:
+        told |= _questions(model, chosen, protocol, written, metrics)
+    return told
 
 
 def _retrieval(model: LoadedModel, chosen: _Chosen, protocol: Protocol) -> Table:
