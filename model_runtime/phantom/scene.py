@@ -113,7 +113,7 @@ class Scene:
         yield
         self._within, self._outside = before
 
-    def add(  # noqa: PLR0913
+    def add(
         self,
         *inside: Solid,
         hu: float,
