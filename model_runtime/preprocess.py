@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from model_runtime.api import HuWindow, Region, VolumeInput
 from model_runtime.body import find_body, region_of
 from model_runtime.config import InputConfig
-from model_runtime.resample import resampling
+from model_runtime.resample import resampling, smoothed
 
 FEWEST_SLICES = 8
 SHORT_SERIES = 40
@@ -110,6 +110,7 @@ def preparing(
     used = window or settings.windows[region]
     cropped = turned.voxels[body.box]
     grey = yield from resampling(cropped, used, settings.shape, settings.antialias)
+    grey = smoothed(grey, settings.smoothing)
     steps = np.array(cropped.shape, dtype=np.float64) / np.array(grey.shape)
     first = np.array([part.start for part in body.box[::-1]], dtype=np.float64)
     return ModelInput(

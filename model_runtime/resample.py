@@ -92,3 +92,13 @@ def _resized_plane(
     """Resize (y, x) by the sparse weights of both axes."""
     narrow = columns @ np.ascontiguousarray((rows @ grey).T)
     return np.asarray(narrow.T, dtype=np.float32)
+
+
+def smoothed(grey: NDArray[np.float32], width: float) -> NDArray[np.float32]:
+    """Blur a volume by a Gaussian of ``width`` voxels; 0 leaves it as it is."""
+    if not width:
+        return grey
+    from scipy.ndimage import gaussian_filter
+
+    out: NDArray[np.float32] = gaussian_filter(grey, width, mode="nearest", truncate=3.0)
+    return out

@@ -19,16 +19,17 @@ from torch.nn import functional
 from model_runtime.config import SiglipConfig
 from model_runtime.dcformer import Block
 from model_runtime.phantom.case import Case, Random, sample_case
-from model_runtime.phantom.language import finding_sentences, impression, short_name
+from model_runtime.phantom.language import finding_sentences, impression, short_name, technique
 from model_runtime.siglip import Siglip
 from model_runtime.training.augment import augment
 from model_runtime.training.distributed_loss import gathered_softmax_loss, ring_sigmoid_loss
 from model_runtime.training.labels import LabelSpace
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.m3d_augment import Augmentation
+from model_runtime.training.training_form import hidden_states
 from model_runtime.training.volumes import VolumeStore
 
-TEXT_LENGTH = 128
+TEXT_LENGTH = 256
 _LABEL_CASES = 4000
 _FIRST_SCALE = 0.1
 """Layer scale at the start; the published 1e-6 needs far longer training than this."""
@@ -67,8 +68,8 @@ def draw_text(case: Case, random: Random) -> Text:
     kind = random.random()
     if kind < 0.45:
         # Sizes and normal organs make it this case's own: nobody else's match.
-        text = " ".join(finding_sentences(case, random)) + " " + impression(case)
-        return Text(text, frozenset((f"case {case.seed}",)), whole=True)
+        sentences = (technique(case), *finding_sentences(case, random), impression(case))
+        return Text(" ".join(sentences), frozenset((f"case {case.seed}",)), whole=True)
     if kind < 0.65 or not names:
         return Text(_case(impression(case), random), names, whole=True)
     typed = sorted(claims_of(case))
@@ -186,16 +187,19 @@ class ContrastiveStage:
             texts = [draw_text(case, random) for case in cases]
             ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])
         siglip, device = self.module.siglip, device_of(self.module)
-        states = siglip.vision_encoder(volume.to(device))
-        words = siglip.embed_text(ids.to(device), mask.to(device))
-        image = siglip.project_volume(states[-1])
+        # Half precision is for the texts: on a processor it does not speed up the convolutions,
+        # and grey steps of small lesions are fine ones.
+        with torch.autocast(device.type, enabled=recipe.bf16 and device.type != "cpu"):
+            states = hidden_states(siglip.vision_encoder, volume.to(device))
+            image = siglip.project_volume(states[-1])
+        words = siglip.embed_text(ids.to(device), mask.to(device)).float()
 
         def holds() -> Tensor:
             return matches(texts, cases).to(device)
 
         match = self._objective.match(image, words, siglip, holds)
         flat = torch.cat((states[-2].flatten(1), states[-1].flatten(1)), dim=1)
-        logits = self.module.labels(flat)
+        logits = self.module.labels(flat).float()
         named = functional.binary_cross_entropy_with_logits(
             logits, self._labels[rows].to(device)
         )
