@@ -47,7 +47,7 @@ __all__ = [
 ]
 
 _FILES = ("config.json", "tokenizer.json", "siglip.safetensors", "vlm.safetensors")
-_TEXT_LENGTH = 160
+_TEXT_LENGTH = 256
 
 
 @dataclass(frozen=True, eq=False)

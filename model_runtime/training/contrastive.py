@@ -144,16 +144,32 @@ class Objective:
 
 
 class LabelledSiglip(nn.Module):
-    """The contrastive model and its auxiliary label head on both token streams."""
+    """The contrastive model and its auxiliary label heads.
+
+    One reads both token streams, as the projector will; one reads the mean of the last, which
+    is all that the common space gets.
+    """
 
     def __init__(self, config: SiglipConfig, tokens: tuple[int, int], labels: int) -> None:
         super().__init__()
         self.siglip = Siglip(config)
-        width = config.encoder.channels[3] * tokens[0] + config.encoder.channels[4] * tokens[1]
-        self.labels = nn.Sequential(nn.LayerNorm(width), nn.Dropout(0.2), nn.Linear(width, labels))
+        low, high = config.encoder.channels[3:]
+        self.placed = _label_head(low * tokens[0] + high * tokens[1], labels)
+        self.pooled = _label_head(high, labels)
         for module in self.siglip.modules():
             if isinstance(module, Block):
                 nn.init.constant_(module.scale, _FIRST_SCALE)
+
+    def named(self, states: Sequence[Tensor], truth: Tensor) -> Tensor:
+        """Cross-entropy of the labels (B × labels) from the encoder's hidden states."""
+        flat = torch.cat((states[-2].flatten(1), states[-1].flatten(1)), dim=1)
+        seen = (self.placed(flat), self.pooled(states[-1].mean(dim=1)))
+        losses = [functional.binary_cross_entropy_with_logits(x.float(), truth) for x in seen]
+        return (losses[0] + losses[1]) / 2
+
+
+def _label_head(width: int, labels: int) -> nn.Module:
+    return nn.Sequential(nn.LayerNorm(width), nn.Dropout(0.1), nn.Linear(width, labels))
 
 
 class ContrastiveStage:
@@ -198,9 +214,5 @@ class ContrastiveStage:
             return matches(texts, cases).to(device)
 
         match = self._objective.match(image, words, siglip, holds)
-        flat = torch.cat((states[-2].flatten(1), states[-1].flatten(1)), dim=1)
-        logits = self.module.labels(flat).float()
-        named = functional.binary_cross_entropy_with_logits(
-            logits, self._labels[rows].to(device)
-        )
+        named = self.module.named(states, self._labels[rows].to(device))
         return {"loss": match + self._objective.labels * named, "match": match, "labels": named}
