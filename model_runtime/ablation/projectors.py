@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from model_runtime.config import ProjectorConfig
-from model_runtime.projector import DualStreamProjector, Mlp, MixerLayer
+from model_runtime.projector import DualStreamProjector, MixerLayer, Mlp
 
 PROJECTORS = ("dual", "low", "high", "pooled")
 """Both streams (the paper's), the low or the high one alone, and an MLP on pooled tokens."""
