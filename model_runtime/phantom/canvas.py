@@ -114,7 +114,8 @@ class Canvas:
         assert share is not None
         for solid in part.outside:
             share = share * (1 - self._filled(solid, z, y, x, edge))
-        return np.broadcast_to(share, (z.size, y.size, x.size))
+        whole: Field = np.broadcast_to(share, (z.size, y.size, x.size))
+        return whole
 
     def _filled(self, solid: Solid, z: Field, y: Field, x: Field, edge: float) -> Field:
         share = np.clip(0.5 - _distance(solid, z, y, x) / edge, 0, 1).astype(np.float32)

@@ -197,6 +197,7 @@ def sample_case(seed: int, held_out: bool = False) -> Case:
     phase = _choose(random, PHASES, (0.16, 0.28, 0.28, 0.28))
     if region is Region.HEAD:
         phase = PHASES[0]
+    plane = _choose(random, PLANES, (0.6, 0.2, 0.2))
     return Case(
         seed=seed,
         region=region,
@@ -204,8 +205,9 @@ def sample_case(seed: int, held_out: bool = False) -> Case:
         age=int(random.integers(28, 90)),
         phase=phase,
         findings=_draw_findings(region, phase, random),
-        plane=_choose(random, PLANES, (0.6, 0.2, 0.2)),
+        plane=plane,
         held_out=held_out,
+        thickness=_choose(random, _THICKNESS[plane == "axial", held_out]),
         **_appearance(random, held_out),
     )
 
@@ -222,11 +224,20 @@ _THIN = {"width": (0.85, 0.89), "depth": (0.86, 0.89), "blur": (1.5, 1.8), "nois
 _BROAD = _THIN | {"width": (1.13, 1.17), "depth": (1.16, 1.2)}
 
 
+# Slices in mm, by whether they are axial and of the held-out style. Coronal and sagittal ones
+# are reformatted from axial scans, as thick slabs.
+_THICKNESS: dict[tuple[bool, bool], tuple[float, ...]] = {
+    (True, False): (1.0, 2.0, 3.0, 5.0),
+    (True, True): (1.5, 4.0),
+    (False, False): (8.0, 10.0),
+    (False, True): (7.0, 9.0),
+}
+
+
 def _appearance(random: Random, held_out: bool) -> dict[str, float]:
     """Draw body and scanner; what the held-out style draws is never drawn in training."""
     ranges = _choose(random, (_THIN, _BROAD)) if held_out else _USUAL
-    drawn = {name: float(random.uniform(*ends)) for name, ends in (ranges | _BODY).items()}
-    return drawn | {"thickness": _choose(random, (1.5, 4.0) if held_out else (1.0, 2.0, 3.0, 5.0))}
+    return {name: float(random.uniform(*ends)) for name, ends in (ranges | _BODY).items()}
 
 
 def _choose(

@@ -1,23 +1,40 @@
-"""From a case to voxels: anatomy, then the scanner's blur and noise."""
+"""From a case to voxels: the scene, then the scanner's blur, slice thickness and noise."""
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model_runtime.api import Region
+from model_runtime.api import HuWindow, Region
 from model_runtime.phantom.abdomen import HALF as ABDOMEN_HALF
-from model_runtime.phantom.abdomen import paint_abdomen
-from model_runtime.phantom.canvas import Canvas
+from model_runtime.phantom.abdomen import build_abdomen
+from model_runtime.phantom.canvas import Canvas, Field
 from model_runtime.phantom.case import Case, Random
 from model_runtime.phantom.chest import HALF as CHEST_HALF
-from model_runtime.phantom.chest import paint_chest
+from model_runtime.phantom.chest import build_chest
 from model_runtime.phantom.head import HALF as HEAD_HALF
-from model_runtime.phantom.head import paint_head
+from model_runtime.phantom.head import build_head
+from model_runtime.phantom.scene import Part, Point, Scene
 
 _HALVES = {Region.CHEST: CHEST_HALF, Region.ABDOMEN: ABDOMEN_HALF, Region.HEAD: HEAD_HALF}
-_PAINTERS = {Region.CHEST: paint_chest, Region.ABDOMEN: paint_abdomen, Region.HEAD: paint_head}
-_NOISE_HU = {Region.CHEST: 14.0, Region.ABDOMEN: 10.0, Region.HEAD: 4.0}
+_BUILDERS = {Region.CHEST: build_chest, Region.ABDOMEN: build_abdomen, Region.HEAD: build_head}
+SLICE_AXIS = {"axial": 0, "coronal": 1, "sagittal": 2}
+"""Axis of (z, y, x) along which the slices of a plane are stacked."""
+
+
+def half_size(case: Case) -> Point:
+    """Half of the body's width, depth and height (x, y, z) in mm."""
+    x, y, z = _HALVES[case.region]
+    return x * case.width, y * case.depth, z * case.height
+
+
+def build_scene(case: Case) -> Scene:
+    """Lay out the anatomy and the findings of a case."""
+    scene = Scene()
+    _BUILDERS[case.region](scene, case, np.random.default_rng([case.seed, 7]))
+    return scene
 
 
 def render(
@@ -42,37 +59,96 @@ def render(
     ndarray of float64, shape (4, 4)
         Maps (x, y, z, 1) indices to LPS mm.
     """
-    half = _HALVES[case.region]
-    size = (half[0] * case.width, half[1] * case.depth, half[2] * case.height)
+    size = half_size(case)
     canvas = _canvas(size, shape, body_only)
-    random = np.random.default_rng([case.seed, 7])
-    _PAINTERS[case.region](canvas, case, random)
+    canvas.draw(build_scene(case))
     if not body_only:
         _table(canvas, size)
-    _add_noise(canvas, _NOISE_HU[case.region], random)
-    return np.clip(np.rint(canvas.hu), -1024, 3071).astype(np.int16), canvas.index_to_lps
+    hu = _through_slices(canvas.hu, canvas.spacing, case)
+    _add_noise(hu, canvas.edge, case, np.random.default_rng([case.seed, 11]))
+    return np.clip(np.rint(hu), -1024, 3071).astype(np.int16), canvas.index_to_lps
+
+
+def masks(
+    case: Case, shape: tuple[int, int, int], body_only: bool = False
+) -> NDArray[np.bool_]:
+    """Mark where each finding shows: bool, shape (findings, z, y, x).
+
+    A voxel belongs to a finding that fills more than half of it; of one that is nowhere so
+    thick, to where it fills more than half of what it fills at most.
+    """
+    canvas = _canvas(half_size(case), shape, body_only, len(case.findings))
+    canvas.draw(build_scene(case))
+    out = np.zeros(canvas.coverage.shape, np.bool_)
+    for place, coverage in enumerate(canvas.coverage):
+        most = float(coverage.max(initial=0.0))
+        out[place] = coverage > (0.5 if most > 0.5 else 0.5 * most)
+    return out
+
+
+def render_for_model(case: Case, shape: tuple[int, int, int], window: HuWindow) -> Field:
+    """Draw the grey volume that the model's preprocessing makes of an acquisition.
+
+    Each material is clipped to the window before it is mixed into a voxel, as the
+    preprocessing clips the acquired voxels before it averages them; so the coarse grid can be
+    drawn directly.
+
+    Returns
+    -------
+    ndarray of float32, shape (z, y, x)
+        In [0, 1]; the body fills the grid.
+    """
+    canvas = _canvas(half_size(case), shape, body_only=True)
+    for part in build_scene(case).parts:
+        canvas.paint(_within(part, window))
+    hu = _through_slices(canvas.hu, canvas.spacing, case)
+    share = (hu - window.low) / (window.high - window.low)
+    out: Field = np.clip(share, 0, 1).astype(np.float32)
+    return out
+
+
+def _within(part: Part, window: HuWindow) -> Part:
+    if part.adds or window.low <= part.hu <= window.high:
+        return part
+    return replace(part, hu=float(np.clip(part.hu, window.low, window.high)))
 
 
 def _canvas(
-    size: tuple[float, float, float], shape: tuple[int, int, int], body_only: bool
+    size: Point, shape: tuple[int, int, int], body_only: bool, findings: int = 0
 ) -> Canvas:
     x, y, z = (2 * half for half in size)
-    if body_only:
-        return Canvas(shape, (z / shape[0], y / shape[1], x / shape[2]))
     field = 1.12 * max(x, y)
-    return Canvas(shape, (z / shape[0], field / shape[1], field / shape[2]))
+    spacing = (
+        (z / shape[0], y / shape[1], x / shape[2])
+        if body_only
+        else (z / shape[0], field / shape[1], field / shape[2])
+    )
+    return Canvas(shape, spacing, findings=findings)
 
 
-def _table(canvas: Canvas, size: tuple[float, float, float]) -> None:
+def _table(canvas: Canvas, size: Point) -> None:
     """Paint a thin curved couch under the patient."""
     bend = 0.1 * (canvas.x / size[0]) ** 2 * size[1]
     gap = canvas.y[:, None] - (size[1] + 9 - bend[None, :])
     share = np.clip(1 - np.abs(gap) / 2.5, 0, 1) * (np.abs(canvas.x) < 0.95 * size[0])
-    canvas.blend((slice(None),) * 3, share[None].astype(np.float32), -250.0)
+    canvas.hu += share[None].astype(np.float32) * (-250.0 - canvas.hu)
 
 
-def _add_noise(canvas: Canvas, spread: float, random: Random) -> None:
-    """Add correlated noise of about ``spread`` HU at 1 mm; thicker voxels average some away."""
-    fine = random.standard_normal(canvas.hu.shape, dtype=np.float32)
+def _through_slices(hu: Field, spacing: tuple[float, float, float], case: Case) -> Field:
+    """Blur by the kernel in the plane and by the slices' thickness across it."""
+    from scipy.ndimage import gaussian_filter1d
+
+    across = SLICE_AXIS[case.plane]
+    for axis, step in enumerate(spacing):
+        # A box of the slice's thickness spreads as a Gaussian of its own variance does.
+        width = case.thickness / np.sqrt(12) if axis == across else case.blur
+        if width / step > 0.2:
+            hu = gaussian_filter1d(hu, width / step, axis, mode="nearest", truncate=3.0)
+    return hu
+
+
+def _add_noise(hu: Field, edge: float, case: Case, random: Random) -> None:
+    """Add correlated noise of the case's HU at 1 mm; thicker voxels average some away."""
+    fine = random.standard_normal(hu.shape, dtype=np.float32)
     smooth = (fine + np.roll(fine, 1, 1) + np.roll(fine, 1, 2) + np.roll(fine, (1, 1), (1, 2))) / 2
-    canvas.hu += smooth * spread / max(1.0, canvas.edge**0.75)
+    hu += smooth * (case.noise / max(1.0, edge**0.75))
