@@ -121,7 +121,8 @@ class Canvas:
         share = np.clip(0.5 - _distance(solid, z, y, x) / edge, 0, 1).astype(np.float32)
         thin = _thickness(solid) / edge
         # A solid thinner than a voxel fills no more of it than its own volume.
-        return share if thin >= 1 else share * np.float32(thin)
+        filled: Field = share if thin >= 1 else share * np.float32(thin)
+        return filled
 
     def _texture(self, texture: Texture, solid: Solid, box: Box) -> Field:
         """Random values at the points of a lattice over the solid, linear in between."""

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 
 from model_runtime.config import InputConfig
 from model_runtime.phantom.case import Case, sample_case
-from model_runtime.phantom.render import render
+from model_runtime.phantom.render import render_for_model
+from model_runtime.resample import smoothed
 
 _LOG = logging.getLogger(__name__)
 SHARD_CASES = 100
@@ -32,16 +33,9 @@ def model_volume(case: Case, config: InputConfig) -> NDArray[np.uint8]:
     """Render a case as the model's preprocessing would deliver it, times 255.
 
     The body fills the grid (body crop), the region's default window maps to 0 … 255.
-    The case is drawn on a grid twice as fine and averaged, as the antialiased
-    preprocessing of a real acquisition does.
     """
-    fine = tuple(2 * count for count in config.shape)
-    hu, _ = render(case, (fine[0], fine[1], fine[2]), body_only=True)
-    window = config.windows[case.region]
-    unit = np.clip((hu.astype(np.float32) - window.low) / (window.high - window.low), 0, 1)
-    z, y, x = config.shape
-    mean = unit.reshape(z, 2, y, 2, x, 2).mean(axis=(1, 3, 5))
-    grey: NDArray[np.uint8] = np.round(mean * 255).astype(np.uint8)
+    unit = render_for_model(case, config.shape, config.windows[case.region])
+    grey: NDArray[np.uint8] = np.round(smoothed(unit, config.smoothing) * 255).astype(np.uint8)
     return grey
 
 
