@@ -24,7 +24,7 @@ from model_runtime.training.labels import LabelSpace
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.vlm import IGNORED_LABEL, Vlm
 
-_ASKING = ("Is there ", "Is there a ", "Is there any ", "Does the scan show ", "Do you see ")
+_ASKING = ("Is there ", "Does the scan show ", "Do you see ")
 _LABEL_WEIGHT = 20.0
 _LABEL_CASES = 4000
 
