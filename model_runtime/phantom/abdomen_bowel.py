@@ -38,7 +38,7 @@ _COLON = (
     (0, 56, -146),
     (0, 54, -194),
 )
-_STOMACH = ((52, 30, 142), (64, 4, 128), (62, -32, 100), (44, -54, 74), (8, -56, 58), (-24, -42, 60))
+_STOMACH = ((54, 30, 120), (64, 4, 112), (62, -32, 96), (44, -54, 74), (8, -56, 58), (-24, -42, 60))
 
 
 def paint_stomach(scene: Scene, frame: Frame, random: Random) -> None:
@@ -77,11 +77,13 @@ def small_bowel_path(random: Random) -> list[list[Point]]:
 def paint_small_bowel(scene: Scene, frame: Frame, random: Random) -> None:
     """Paint loops full of fluid, here and there with a little gas."""
     wall = BOWEL_WALL[frame.case.phase]
-    for knots in small_bowel_path(random):
+    for depth, knots in enumerate(small_bowel_path(random)):
         points = frame.points(knots)
         radii = random.uniform(10.5, 14.5, len(points)) * frame.grow
         content = 24 + random.uniform(-8, 10)
-        scene.tube(points, radii, wall)
+        scene.tube(points, radii, wall if depth else 0.5 * (wall + content))
+        if depth == 0:  # behind, among vessels: too little is seen of them for a wall
+            continue
         scene.tube(points, radii - 3.0, content)
         for n in random.choice(len(points) - 1, 2, replace=False):
             rod = Rod(points[n], points[n + 1], (radii[n] - 3.5, radii[n + 1] - 3.5))
@@ -90,7 +92,7 @@ def paint_small_bowel(scene: Scene, frame: Frame, random: Random) -> None:
 
 def paint_colon(scene: Scene, frame: Frame, random: Random) -> None:
     """Paint the colon as one tube with haustra: stool in the flanks, gas in front."""
-    knots = smooth(frame.points(_COLON), 17)
+    knots = smooth(frame.points(_COLON), 19)
     share = np.linspace(0, 1, len(knots))
     places = [0, 0.12, 0.35, 0.55, 0.75, 0.86, 0.94, 1]
     calibre = np.interp(share, places, [27, 24, 20, 18, 14, 14, 18, 17])

@@ -13,7 +13,7 @@ from model_runtime.phantom.scene import Ball, Point, Rod, Scene
 FEMORAL_HEAD = (88.0, -2.0, -158.0)
 # By phase: how far a metastasis lies under the liver, and its rim over it (None: no rim).
 _METASTASIS = {
-    "non-contrast": (-34.0, None),
+    "non-contrast": (-42.0, None),
     "arterial": (-44.0, 45.0),
     "portal venous": (-68.0, 28.0),
     "delayed": (-54.0, None),
@@ -109,4 +109,4 @@ def _streaks(scene: Scene, head: Point) -> None:
         far = (95 * float(np.cos(angle)), 95 * float(np.sin(angle)))
         for sign in (-1, 1):
             end = (head[0] + sign * far[0], head[1] + sign * far[1], head[2])
-            scene.add(Rod(head, end, (14.0, 4.0)), hu=change, adds=True, edge=8.0)
+            scene.add(Rod(head, end, (11.0, 3.0)), hu=change, adds=True, edge=8.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model_runtime.phantom.abdomen_frame import ARTERY, DEGREES, FAT, MUSCLE, WATER, Frame
-from model_runtime.phantom.scene import Ball, Column, Half, Rod, Scene
+from model_runtime.phantom.scene import Ball, Column, Rod, Scene
 
 # The diaphragm's right and left dome: centre and radii in the reference body.
 DOMES = (((-60, 4, 68), (84, 88, 114)), ((60, 4, 60), (84, 88, 104)))
@@ -15,8 +15,7 @@ def paint_wall(scene: Scene, frame: Frame) -> None:
     scene.add(frame.skin(), hu=30.0)
     scene.add(frame.skin(2.5), hu=FAT - 5)
     scene.add(frame.muscle(), hu=hu)
-    for inset in (3.5, 7.0):
-        scene.add(frame.muscle(inset), hu=-40.0, outside=[frame.muscle(inset + 1.0)])
+    scene.add(frame.muscle(5.0), hu=-40.0, outside=[frame.muscle(6.0)])
     half, front, _ = frame.wall
     for sign in (-1, 1):
         belly = Ball((sign * 0.27 * half, front + 6, 0.0), (0.23 * half, 6.5, 4000.0), 2.6)
@@ -74,8 +73,8 @@ def paint_ascites(scene: Scene, frame: Frame) -> None:
         pouch = (46 + 10 * degree, 34 + 9 * degree, 26 + 14 * degree)
         scene.add(frame.ball((0, 5, -128 + 8 * degree), pouch), hu=WATER)
         if degree < 2:
-            liver = frame.ball((-64, 0, 70), (96, 100, 82 + 22 * degree))
-            scene.add(liver, Half((-1.0, 0.0, 0.0), 0.0), hu=WATER)
+            around = frame.ball((-76, 0, 76), (80, 96, 92 + 12 * degree))
+            scene.add(around, hu=WATER, outside=[frame.ball((18, 24, 60), (62, 80, 90))])
         for sign in (-1, 1):
             spots = [(sign * 118, 32, 70), (sign * 122, 30, 0), (sign * 100, 22, -90)]
             width = frame.grow * (12, 26, 40)[degree]

@@ -102,10 +102,10 @@ class _Kind:
 
 
 def _steps(low: int, high: int) -> tuple[int, ...]:
-    """List the sizes from low to high in the 5 mm steps that reports tell."""
     return tuple(range(low, high + 1, 5))
 
 
+# Sizes in the 5 mm steps that reports tell.
 _KINDS: dict[Region, dict[str, _Kind]] = {
     Region.CHEST: {
         "nodule": _Kind(1.6, LOBES, _steps(10, 30)),
@@ -154,13 +154,14 @@ KINDS: tuple[str, ...] = tuple(dict.fromkeys(kind for kinds in _KINDS.values() f
 # Drawn before the others, whose places depend on them.
 _FIRST = ("pleural effusion", "pneumothorax", "subdural haematoma", "intracerebral haemorrhage")
 # One would hide the other, or make it another finding.
-_EXCLUSIVE = ({"steatosis", "hepatic metastases"},)
+_EXCLUSIVE = ({"steatosis", "hepatic metastases"}, {"steatosis", "hepatic cyst"})
 _APART_BY_SIDE = ({"pleural effusion", "pneumothorax"}, {"renal cyst", "hydronephrosis"})
 _APART_BY_PLACE = (
     set(OPACITIES),
     {"vertebral fracture", "lytic bone lesion"},
     {"intracerebral haemorrhage", "infarct"},
 )
+_REGIONS = {Region.CHEST: 0.45, Region.ABDOMEN: 0.35, Region.HEAD: 0.2}
 _NUMBERS = {Region.HEAD: (0.3, 0.4, 0.22, 0.08)}
 _USUAL_NUMBERS = (0.08, 0.17, 0.28, 0.27, 0.2)
 
@@ -177,7 +178,7 @@ def places_of(region: Region, kind: str) -> tuple[str, ...]:
 
 def sizes_of(region: Region, kind: str) -> tuple[int, ...]:
     """List the sizes in mm that a kind can have, none for a kind without size."""
-    return tuple(size for size in _KINDS[region][kind].sizes if size)
+    return tuple(filter(None, _KINDS[region][kind].sizes))
 
 
 def counts_of(region: Region, kind: str) -> tuple[int, ...]:
@@ -193,7 +194,7 @@ def degrees_of(region: Region, kind: str) -> tuple[str, ...]:
 def sample_case(seed: int, held_out: bool = False) -> Case:
     """Draw the case of a seed; about one in twelve has no finding."""
     random = np.random.default_rng([seed, 20261124, 1] if held_out else [seed, 20261124])
-    region = _choose(random, tuple(Region), _region_weights())
+    region = _choose(random, tuple(_REGIONS), tuple(_REGIONS.values()))
     phase = _choose(random, PHASES, (0.16, 0.28, 0.28, 0.28))
     if region is Region.HEAD:
         phase = PHASES[0]
@@ -212,18 +213,11 @@ def sample_case(seed: int, held_out: bool = False) -> Case:
     )
 
 
-def _region_weights() -> tuple[float, ...]:
-    weights = {Region.CHEST: 0.45, Region.ABDOMEN: 0.35, Region.HEAD: 0.2}
-    return tuple(weights[region] for region in Region)
-
-
 _BODY = {"height": (0.95, 1.05), "fat": (0.0, 1.0)}
 _USUAL = {"width": (0.9, 1.12), "depth": (0.9, 1.15), "blur": (0.5, 1.2), "noise": (6.0, 20.0)}
 # The held-out style: thin or broad patients, a soft kernel and much noise.
 _THIN = {"width": (0.85, 0.89), "depth": (0.86, 0.89), "blur": (1.5, 1.8), "noise": (24.0, 32.0)}
 _BROAD = _THIN | {"width": (1.13, 1.17), "depth": (1.16, 1.2)}
-
-
 # Slices in mm, by whether they are axial and of the held-out style. Coronal and sagittal ones
 # are reformatted from axial scans, as thick slabs.
 _THICKNESS: dict[tuple[bool, bool], tuple[float, ...]] = {
@@ -271,8 +265,12 @@ def _possible(kind: str, phase: str, found: Sequence[Finding]) -> bool:
 
 def _draw(kind: str, drawn: _Kind, found: Sequence[Finding], random: Random) -> list[Finding]:
     """Draw one finding of a kind, or two: effusions of both sides, nodules of two lobes."""
-    free = [place for place in drawn.places if _is_free(kind, place, found)] or [""]
-    if drawn.places and free == [""]:
+    free = [
+        place
+        for place in drawn.places or ("",)
+        if not any(_conflict(kind, place, other) for other in found)
+    ]
+    if not free:
         return []
     twice = kind in ("pleural effusion", "nodule") and random.random() < 0.22
     number = min(len(free), 2 if twice else 1)
@@ -284,22 +282,14 @@ def _draw(kind: str, drawn: _Kind, found: Sequence[Finding], random: Random) -> 
             size=_choose(random, drawn.sizes),
             count=_choose(random, drawn.counts),
             degree=_choose(random, drawn.degrees),
-            at=(_offset(random), _offset(random), _offset(random)),
+            at=tuple(random.uniform(-0.35, 0.35, 3).tolist()),
         )
         for place in places
     ]
 
 
-def _offset(random: Random) -> float:
-    return float(random.uniform(-0.35, 0.35))
-
-
-def _is_free(kind: str, place: str, found: Sequence[Finding]) -> bool:
-    """Say whether a place can carry a kind beside what was found before."""
-    return not any(_conflict(kind, place, other) for other in found)
-
-
 def _conflict(kind: str, place: str, other: Finding) -> bool:
+    """Say whether a kind in a place would hide, or be hidden by, what was found before."""
     pair = {kind, other.kind}
     same_side = place.split(" ", 1)[0] == other.place.split(" ", 1)[0]
     if kind in OPACITIES and other.degree == "large" and other.place in SIDES:
