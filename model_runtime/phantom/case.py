@@ -105,7 +105,6 @@ def _steps(low: int, high: int) -> tuple[int, ...]:
     return tuple(range(low, high + 1, 5))
 
 
-# Sizes in the 5 mm steps that reports tell.
 _KINDS: dict[Region, dict[str, _Kind]] = {
     Region.CHEST: {
         "nodule": _Kind(1.6, LOBES, _steps(10, 30)),
