@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime.api import HuWindow, Region
-from model_runtime.phantom.abdomen import HALF as ABDOMEN_HALF
-from model_runtime.phantom.abdomen import build_abdomen
 from model_runtime.phantom.canvas import Canvas, Field
 from model_runtime.phantom.case import Case, Random
-from model_runtime.phantom.chest import HALF as CHEST_HALF
-from model_runtime.phantom.chest import build_chest
-from model_runtime.phantom.head import HALF as HEAD_HALF
-from model_runtime.phantom.head import build_head
 from model_runtime.phantom.scene import Part, Point, Scene
 
-_HALVES = {Region.CHEST: CHEST_HALF, Region.ABDOMEN: ABDOMEN_HALF, Region.HEAD: HEAD_HALF}
-_BUILDERS = {Region.CHEST: build_chest, Region.ABDOMEN: build_abdomen, Region.HEAD: build_head}
 SLICE_AXIS = {"axial": 0, "coronal": 1, "sagittal": 2}
 """Axis of (z, y, x) along which the slices of a plane are stacked."""
 
 
 def half_size(case: Case) -> Point:
     """Half of the body's width, depth and height (x, y, z) in mm."""
-    x, y, z = _HALVES[case.region]
+    x, y, z = _anatomy(case.region)[0]
     return x * case.width, y * case.depth, z * case.height
 
 
 def build_scene(case: Case) -> Scene:
     """Lay out the anatomy and the findings of a case."""
     scene = Scene()
-    _BUILDERS[case.region](scene, case, np.random.default_rng([case.seed, 7]))
+    _anatomy(case.region)[1](scene, case, np.random.default_rng([case.seed, 7]))
     return scene
+
+
+def _anatomy(region: Region) -> tuple[Point, Callable[[Scene, Case, Random], None]]:
+    """Half size in mm and builder of a region; only what is drawn is imported."""
+    if region is Region.CHEST:
+        from model_runtime.phantom import chest
+
+        return chest.HALF, chest.build_chest
+    if region is Region.ABDOMEN:
+        from model_runtime.phantom import abdomen
+
+        return abdomen.HALF, abdomen.build_abdomen
+    from model_runtime.phantom import head
+
+    return head.HALF, head.build_head
 
 
 def render(
