@@ -11,32 +11,64 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from model_runtime.phantom.case import Case, Finding
-
-_SIZE_STEPS = (15, 25, 35, 45, 55, 65)
+from model_runtime.api import Region
+from model_runtime.phantom.case import (
+    AMOUNTS,
+    SEVERITIES,
+    SIDES,
+    Case,
+    Finding,
+    counts_of,
+    sizes_of,
+)
+from model_runtime.phantom.phrases import ORGANS
 
 
 def labels_of(case: Case) -> frozenset[str]:
-    """Name everything that a reader could see in a case, from region to size."""
-    names = {f"region {case.region}", f"phase {case.phase}"}
+    """Name everything that a reader could see in a case, from region to size.
+
+    Degrees, sizes and numbers are thresholds, so that what is nearly right is nearly equal.
+    """
+    names = {f"region {case.region}", f"phase {case.phase}", f"plane {case.plane}"}
     for finding in case.findings:
-        names |= _labels_of_finding(finding)
+        names |= _labels_of_finding(case.region, finding)
+    for kind in {finding.kind for finding in case.findings}:
+        if {f.place for f in case.findings if f.kind == kind} >= set(SIDES):
+            names.add(f"{kind} on both sides")
+    names |= {f"{organ} abnormal" for organ in abnormal_organs(case)}
     if not case.findings:
         names.add("normal")
     return frozenset(names)
 
 
-def _labels_of_finding(finding: Finding) -> set[str]:
-    kind = finding.kind
+def abnormal_organs(case: Case) -> list[str]:
+    """Name the organs with a finding, in the order of the report; devices count as one."""
+    return [
+        organ
+        for organ, kinds in ORGANS[case.region].items()
+        if any(case.find(kind) for kind in kinds)
+    ]
+
+
+def _labels_of_finding(region: Region, finding: Finding) -> set[str]:
+    kind, side = finding.kind, finding.place.split(" ")[0]
     names = {kind}
     if finding.place:
         names.add(f"{kind} in {finding.place}")
-    if finding.degree:
-        names.add(f"{kind} of degree {finding.degree}")
-        names.add(f"{kind} in {finding.place} of degree {finding.degree}")
-    names |= {f"{kind} over {step} mm" for step in _SIZE_STEPS if finding.size > step}
-    names |= {f"{kind} more than {n}" for n in (1, 2, 3, 4) if finding.count > n}
+    if side in SIDES:
+        names.add(f"{kind} on the {side}")
+    names |= {f"{name} {step}" for name in tuple(names) for step in _degrees(finding.degree)}
+    names |= {f"{kind} over {step} mm" for step in sizes_of(region, kind) if finding.size > step}
+    names |= {f"{kind} more than {n}" for n in counts_of(region, kind) if finding.count > n}
     return names
+
+
+def _degrees(degree: str) -> list[str]:
+    """List the thresholds that a degree reaches; the lowest degree reaches none."""
+    for scale in (AMOUNTS, SEVERITIES):
+        if degree in scale:
+            return [f"at least {step}" for step in scale[1 : scale.index(degree) + 1]]
+    return []
 
 
 class LabelSpace:
