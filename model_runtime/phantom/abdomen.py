@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from model_runtime.phantom.abdomen_bones import paint_ribs, paint_spine_and_pelvis
 from model_runtime.phantom.abdomen_bowel import (
     paint_colon,
     paint_obstruction,
@@ -29,11 +30,10 @@ from model_runtime.phantom.abdomen_wall import (
     paint_chest_floor,
     paint_wall,
 )
-from model_runtime.phantom.abdomen_painted import paint_abdomen
 from model_runtime.phantom.case import Case, Random
 from model_runtime.phantom.scene import Scene
 
-__all__ = ["HALF", "build_abdomen", "paint_abdomen"]
+__all__ = ["HALF", "build_abdomen"]
 
 
 def build_abdomen(scene: Scene, case: Case, random: Random) -> None:
@@ -43,10 +43,11 @@ def build_abdomen(scene: Scene, case: Case, random: Random) -> None:
     paint_ascites(scene, frame)
     paint_back(scene, frame)
     paint_chest_floor(scene, frame)
+    paint_ribs(scene, frame)
     paint_pelvic_organs(scene, frame, random)
     paint_small_bowel(scene, frame, random)
-    paint_mesentery(scene, frame)
     paint_colon(scene, frame, random)
+    paint_spine_and_pelvis(scene, frame)
     paint_obstruction(scene, frame)
     paint_stomach(scene, frame, random)
     paint_spleen(scene, frame)
@@ -54,6 +55,7 @@ def build_abdomen(scene: Scene, case: Case, random: Random) -> None:
     paint_liver(scene, frame, random)
     paint_pancreas(scene, frame)
     paint_gallbladder(scene, frame)
+    paint_mesentery(scene, frame)
     paint_great_vessels(scene, frame)
     paint_aneurysm(scene, frame)
     paint_lesions(scene, frame)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from model_runtime.phantom.abdomen_bones import femoral_head
 from model_runtime.phantom.abdomen_frame import Frame
 from model_runtime.phantom.abdomen_kidneys import Kidney
 from model_runtime.phantom.abdomen_organs import LOBES, liver_hu
 from model_runtime.phantom.case import SIDES, Finding
 from model_runtime.phantom.scene import Ball, Point, Rod, Scene
 
-FEMORAL_HEAD = (88.0, -2.0, -158.0)
 # By phase: how far a metastasis lies under the liver, and its rim over it (None: no rim).
 _METASTASIS = {
     "non-contrast": (-42.0, None),
@@ -91,8 +91,7 @@ def paint_prosthesis(scene: Scene, frame: Frame) -> None:
         if finding is None:
             continue
         sign = -1 if side == "right" else 1
-        x, y, z = FEMORAL_HEAD
-        head = frame.at(sign * x, y, z)
+        head = femoral_head(frame, sign)
         _streaks(scene, head)
         neck = (head[0] + sign * 26, head[1] + 4, head[2] - 14)
         foot = (head[0] + sign * 34, head[1] + 6, head[2] - 70)

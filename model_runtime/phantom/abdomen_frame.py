@@ -65,7 +65,8 @@ class Frame:
         factors = (case.width, case.depth, case.height)
         size = tuple(half * factor for half, factor in zip(HALF, factors, strict=True))
         share = case.fat
-        return cls(case, (size[0], size[1], size[2]), (8 + 15 * share, 8 + 18 * share, 6 + 9 * share))
+        fat = (8 + 15 * share, 8 + 18 * share, 6 + 9 * share)
+        return cls(case, (size[0], size[1], size[2]), fat)
 
     @property
     def wall(self) -> tuple[float, float, float]:
