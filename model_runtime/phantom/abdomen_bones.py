@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from model_runtime.phantom.abdomen_frame import Frame
 from model_runtime.phantom.scene import Point, Scene
-from model_runtime.phantom.skeleton import pelvis, ribs, spine
+from model_runtime.phantom.skeleton import CORTEX_HU, pelvis, ribs, spine
 
 _SPINE_Y = 38.0
 _CREST = -45.0
+_SPONGY_HU = 165.0
 # The vertebrae that carry the findings of the two parts of the lumbar spine.
 _PLACES = {"upper lumbar spine": 58.0, "lower lumbar spine": -42.0}
 
@@ -30,6 +31,27 @@ def paint_spine_and_pelvis(scene: Scene, frame: Frame) -> None:
     step = 33.0 * height
     spine(scene, frame.case, (x, y), (low, 212 * height), places, step=step, radii=radii)
     pelvis(scene, frame.case, _hips(frame), y, _CREST * height)
+    _spongy_bone(scene, frame, y)
+
+
+def _spongy_bone(scene: Scene, frame: Frame, spine_y: float) -> None:
+    """Paint the loose bone inside sacrum, hip sockets and heads of the thigh bones.
+
+    It keeps them from being as white as metal in a window for soft tissue.
+    """
+    top = _CREST * frame.scale[2]
+    sacrum = ((0, spine_y + 4, top - 38), (0, spine_y + 20, top - 75), (0, spine_y + 26, top - 106))
+    scene.tube(sacrum, (26, 18, 7), _SPONGY_HU)
+    for sign in (-1, 1):
+        x, y, z = femoral_head(frame, sign)
+        scene.ball((x - sign * 6, y + 2, z + 4), 28.5, _SPONGY_HU)
+        shaft = (sign * 0.72 * _hips(frame)[0], 0.1 * _hips(frame)[1], top - 160)
+        neck = (0.5 * (x + shaft[0]), 0.5 * (y + shaft[1]), 0.5 * (z + shaft[2]))
+        scene.ball((x, y, z), 26, 60)
+        scene.ball((x, y, z), 24, CORTEX_HU)
+        scene.tube(((x, y, z), neck, shaft), (15, 13, 15), CORTEX_HU)
+        scene.ball((x, y, z), 21.5, _SPONGY_HU)
+        scene.tube(((x, y, z), neck, shaft), (12, 9, 11), _SPONGY_HU)
 
 
 def _hips(frame: Frame) -> tuple[float, float]:

@@ -59,13 +59,14 @@ def paint_stomach(scene: Scene, frame: Frame, random: Random) -> None:
     scene.tube(gut, [7 * frame.grow] * len(gut), 16.0)
 
 
-def small_bowel_path(random: Random) -> list[list[Point]]:
+def _small_bowel_path(random: Random) -> list[list[Point]]:
     """Return the coils of the small bowel in reference millimetres, from back to front."""
     coils = []
     for depth, (front, reach) in enumerate(((4, 62), (-26, 80), (-56, 66))):
-        knots, side = [], 1
-        for z in np.arange(20 - 8 * depth, -108, -31):
-            for n, x in enumerate(np.linspace(-1, 1, 5)):
+        knots: list[Point] = []
+        side = 1
+        for z in np.arange(20 - 8 * depth, -108, -31).tolist():
+            for n, x in enumerate((-1.0, -0.5, 0.0, 0.5, 1.0)):
                 lift = (11 if n % 2 else -11) + random.uniform(-6, 6)
                 sway = (7 if n % 3 else -7) + random.uniform(-5, 5)
                 knots.append((side * x * reach, front + sway, z + lift))
@@ -77,7 +78,7 @@ def small_bowel_path(random: Random) -> list[list[Point]]:
 def paint_small_bowel(scene: Scene, frame: Frame, random: Random) -> None:
     """Paint loops full of fluid, here and there with a little gas."""
     wall = BOWEL_WALL[frame.case.phase]
-    for depth, knots in enumerate(small_bowel_path(random)):
+    for depth, knots in enumerate(_small_bowel_path(random)):
         points = frame.points(knots)
         radii = random.uniform(10.5, 14.5, len(points)) * frame.grow
         content = 24 + random.uniform(-8, 10)

@@ -104,7 +104,7 @@ def paint_prosthesis(scene: Scene, frame: Frame) -> None:
 
 def _streaks(scene: Scene, head: Point) -> None:
     """Add dark and bright bands across the slices of the metal."""
-    for angle, change in ((0.0, -130.0), (0.5, 90.0), (-0.5, 90.0), (1.1, -90.0), (-1.1, -90.0)):
+    for angle, change in ((0.0, -190.0), (0.5, 90.0), (-0.5, 90.0), (1.1, -130.0), (-1.1, -130.0)):
         far = (95 * float(np.cos(angle)), 95 * float(np.sin(angle)))
         for sign in (-1, 1):
             end = (head[0] + sign * far[0], head[1] + sign * far[1], head[2])

@@ -45,30 +45,27 @@ def paint_liver(scene: Scene, frame: Frame, random: Random) -> None:
     fat = case.find("steatosis")
     grain = Texture(4.0, 9.0, case.seed % 1000)
     with scene.showing(case.findings.index(fat) if fat else -1):
-        with scene.confined(*_inside(frame, gap), outside=_neighbours(frame)):
+        with scene.confined(frame.cavity(gap), outside=_neighbours(frame)):
             under = frame.above((-125, 20, tip), (-16, 10, 80 + tilt), (-60, -80, 26 + tilt))
             hu = liver_hu(frame)
             scene.add(frame.ball(*DOMES[0], less=3 + 0.7 * gap), under, hu=hu, texture=grain)
         left = frame.ball((14, -42, 124), (72, 40, 46), 2.2)
-        with scene.confined(*_inside(frame, gap)):
+        with scene.confined(frame.cavity(gap)):
             flat = frame.above((-30, -80, 76), (70, -40, 112), (10, -10, 104))
-            scene.add(left, flat, hu=hu, texture=grain, outside=[_above(frame)])
+            scene.add(left, flat, hu=hu, texture=grain, outside=[_heart_bed(frame)])
             scene.add(frame.ball((-14, 6, 112), (19, 17, 26)), hu=hu)
         _liver_vessels(scene, frame)
 
 
-def _inside(frame: Frame, gap: float) -> tuple[Solid, ...]:
-    return (frame.cavity(gap),)
-
-
-def _above(frame: Frame) -> Ball:
+def _heart_bed(frame: Frame) -> Ball:
+    """Return the space of the heart, which lies above the left lobe."""
     return frame.ball((26, -46, 198), (64, 46, 42))
 
 
 def _neighbours(frame: Frame) -> list[Solid]:
     """Return what the right lobe leaves free: kidney, spine, and the fissure."""
-    fissure = Rod(*frame.points([(-4, -74, 70), (2, -60, 120)]), (3.0, 1.0))
-    kidney = Rod(*frame.points([(-56, 50, 66), (-66, 42, 0)]), (33.0, 33.0))
+    fissure = Rod(frame.at(-4, -74, 70), frame.at(2, -60, 120), (3.0, 1.0))
+    kidney = Rod(frame.at(-56, 50, 66), frame.at(-66, 42, 0), (33.0, 33.0))
     return [
         kidney,
         frame.ball((4, 48, 100), (34, 42, 140)),
@@ -169,9 +166,7 @@ def paint_pelvic_organs(scene: Scene, frame: Frame, random: Random) -> None:
         for sign in (-1, 1):
             scene.add(frame.ball((sign * 44, 12, -120), (13, 11, 13)), hu=30.0)
         return
-    scene.add(frame.ball((0, -10, -186), (23, 19, 17)), hu=50 + 0.25 * ARTERY[case.phase] / 2)
+    scene.add(frame.ball((0, -10, -186), (23, 19, 17)), hu=50 + 0.12 * ARTERY[case.phase])
     for sign in (-1, 1):
         scene.add(frame.ball((sign * 16, 10, -162), (16, 6, 7)), hu=35.0)
     scene.add(frame.ball((0, 20, -164), (40, 3, 20)), hu=FAT + 15)
-
-
