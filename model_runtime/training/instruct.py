@@ -49,11 +49,7 @@ def question_example(question: Question, random: Random) -> Example:
 
 
 def rephrased(text: str, random: Random) -> str:
-    """Vary how a question begins and ends; its meaning stays."""
-    for opening in ("Is there ", "Does the scan show "):
-        if text.startswith(opening):
-            text = _ASKING[int(random.integers(len(_ASKING)))] + text[len(opening) :]
-            break
+    """Type a question as users do: sometimes without capitals or question mark."""
     if random.random() < 0.15:
         text = text.lower()
     return text.rstrip("?") if random.random() < 0.1 else text
