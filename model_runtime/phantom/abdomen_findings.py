@@ -14,8 +14,8 @@ from model_runtime.phantom.scene import Ball, Point, Rod, Scene
 # By phase: how far a metastasis lies under the liver, and its rim over it (None: no rim).
 _METASTASIS = {
     "non-contrast": (-42.0, None),
-    "arterial": (-44.0, 45.0),
-    "portal venous": (-68.0, 28.0),
+    "arterial": (-48.0, None),
+    "portal venous": (-70.0, 26.0),
     "delayed": (-54.0, None),
 }
 
@@ -48,7 +48,7 @@ def _metastases(scene: Scene, frame: Frame, finding: Finding) -> None:
     for centre, radius in metastases(frame, finding):
         if rim is not None:
             scene.ball(centre, radius, liver + rim)
-        scene.ball(centre, radius - (2.5 if rim is not None else 0.0), liver + less)
+        scene.ball(centre, radius * (0.88 if rim is not None else 1.0), liver + less)
 
 
 def metastases(frame: Frame, finding: Finding) -> list[tuple[Point, float]]:

@@ -185,10 +185,10 @@ def test_every_finding_shows_against_the_same_case_without_it() -> None:
             others = tuple(other for other in case.findings if other != finding)
             without = _windowed(replace(quiet, findings=others), shape)
             change = np.abs(seen - without)[marked[index]]
-            assert np.percentile(change, 75) > 15, (case.seed, case.phase, finding)
+            assert np.percentile(change, 75) > 25, (case.seed, case.phase, finding)
 
 
 def _windowed(case: Case, shape: tuple[int, int, int]) -> NDArray[np.float64]:
     """Render and clip to the window in which the model sees the abdomen."""
-    out: NDArray[np.float64] = np.clip(render(case, shape, body_only=True)[0], -160, 240) * 1.0
-    return out
+    hu = render(case, shape, body_only=True)[0]
+    return np.clip(hu, -160, 240).astype(np.float64)
