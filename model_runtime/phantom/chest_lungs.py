@@ -15,7 +15,7 @@ Points = NDArray[np.float64]
 # HU that emphysema takes from the lung as a whole, and the share of vessels it spares.
 _LOST = {"mild": 30.0, "moderate": 65.0, "severe": 105.0}
 _SPARED = {"mild": 1.0, "moderate": 0.75, "severe": 0.5}
-_BRANCHES, _TWIGS = 10, 4
+_BRANCHES, _TWIGS = 12, 4
 # Segmental airways of each lobe: towards where they run, in mm from the lobe's middle.
 _SEGMENTS: dict[str, tuple[Point, ...]] = {
     "upper": ((0.0, 0.0, 22.0), (0.0, -28.0, 4.0), (0.0, 18.0, 12.0)),
@@ -57,10 +57,10 @@ def paint_vessels(
         shares = random.uniform(0.45, 0.95, _TWIGS)
         if number >= spared * _BRANCHES:
             continue
-        scene.tube([lung.moved(knot) for knot in knots], (5.0, 3.6, 2.6, 1.5), blood)
+        scene.tube([lung.moved(knot) for knot in knots], (5.2, 4.0, 3.0, 1.8), blood)
         for spot, share in zip(near[: round(_TWIGS * spared)], shares, strict=False):
             start = _along(knots, float(share))
-            scene.tube((lung.moved(start), lung.moved(spots[spot])), (2.2, 1.1), blood)
+            scene.tube((lung.moved(start), lung.moved(spots[spot])), (2.7, 1.5), blood)
 
 
 def _spots(lung: Lung, random: Random) -> Points:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from model_runtime.phantom.case import Case
 from model_runtime.phantom.chest_frame import Frame, domes_of
-from model_runtime.phantom.scene import Ball, Half, Scene, Texture
+from model_runtime.phantom.scene import Ball, Half, Point, Scene, Texture
 from model_runtime.phantom.skeleton import CORTEX_HU, spine, sternum
 
 _FAT, _MUSCLE = -100.0, 52.0
@@ -47,11 +49,18 @@ def _breasts(scene: Scene, case: Case, frame: Frame) -> None:
 
 
 def _blade(scene: Scene, frame: Frame, sign: int) -> None:
-    """Paint a shoulder blade as a fan of flat struts with its spine."""
-    tip = frame.at(sign * 86, 84, 4)
-    for top in ((72, 86, 112), (88, 87, 108), (103, 82, 112)):
-        scene.tube((frame.at(sign * top[0], top[1], top[2]), tip), (4.0, 3.0), 330.0)
-    scene.tube(frame.path((sign * 74, 92, 96), (sign * 112, 72, 122)), (4.5, 7.0), 380.0)
+    """Paint a shoulder blade as a fan of flat struts on the ribs, with its spine."""
+
+    def on_ribs(turn: float, height: float, away: float) -> Point:
+        z = height * frame.scale[2]
+        x, y = frame.round_at(turn * math.pi, z)
+        return sign * (x + away * math.cos(turn * math.pi)), y + away * math.sin(turn * math.pi), z
+
+    tip = on_ribs(0.28, 2, 9)
+    with scene.confined(frame.muscle):
+        for turn in (0.34, 0.29, 0.24, 0.19):
+            scene.tube((on_ribs(turn, 92, 10), tip), (3.5, 3.0), 360.0)
+        scene.tube((on_ribs(0.34, 82, 12), on_ribs(0.12, 100, 24)), (3.5, 7.0), CORTEX_HU)
 
 
 def paint_below(scene: Scene, case: Case, frame: Frame) -> None:
