@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime.phantom.case import Case, Finding, Random
-from model_runtime.phantom.chest_frame import Frame, Lung, shrunk
+from model_runtime.phantom.chest_frame import Frame, Lung, larger, shrunk
 from model_runtime.phantom.chest_heart import FAT
 from model_runtime.phantom.scene import Ball, Point, Scene, Solid, Texture
 
@@ -111,7 +111,9 @@ def paint_fluid(scene: Scene, case: Case, lungs: dict[str, Lung]) -> None:
             continue
         lung = lungs[finding.place]
         (air,) = lung.air
-        with scene.confined(*lung.space):
+        # A little into the wall: no film of lung may be left between.
+        space = [larger(solid, 2.5) if isinstance(solid, Ball) else solid for solid in lung.space]
+        with scene.confined(*space):
             scene.add(hu=75.0, outside=(_pressed(air), *lung.outside[:2]), edge=4.0)
             with scene.showing(case.findings.index(finding)):
                 scene.add(hu=6.0, outside=(air, *lung.outside[:2]))
@@ -153,10 +155,10 @@ def _spicules(
     scene: Scene, centre: NDArray[np.float64], radius: float, hu: float, random: Random
 ) -> None:
     """Paint strands that run from a mass into the lung."""
-    for drawn in random.standard_normal((9, 3)):
+    for drawn in random.standard_normal((14, 3)):
         way = drawn / np.linalg.norm(drawn)
-        ends = (centre + 0.8 * radius * way, centre + random.uniform(1.25, 1.5) * radius * way)
-        scene.tube(ends, (3.0, 0.8), hu)
+        ends = (centre + 0.8 * radius * way, centre + random.uniform(1.3, 1.6) * radius * way)
+        scene.tube(ends, (4.0, 1.2), hu)
 
 
 def paint_nodes(scene: Scene, case: Case, frame: Frame) -> None:

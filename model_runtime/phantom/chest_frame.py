@@ -20,7 +20,7 @@ HALF = (165.0, 112.0, 150.0)
 _CAVITY = (130.0, 80.0)
 _WALL = 19.0
 # Lung left over in a pneumothorax, by length.
-_LEFT_OVER = {"small": 0.8, "moderate": 0.62, "large": 0.42}
+_LEFT_OVER = {"small": 0.86, "moderate": 0.68, "large": 0.46}
 # How much the heart grows: across, front to back, along the body.
 _GROWTH = {"mild": (1.2, 1.1, 1.1), "moderate": (1.4, 1.18, 1.2), "severe": (1.62, 1.26, 1.3)}
 _FLAT = {"mild": 6.0, "moderate": 14.0, "severe": 26.0}
@@ -204,7 +204,7 @@ def _aerated(frame: Frame, case: Case, side: str) -> tuple[Solid, ...]:
     fluid = case.find("pleural effusion", side)
     if fluid is None:
         return ()
-    depth = {"small": 24.0, "moderate": 52.0, "large": 86.0}[fluid.degree]
+    depth = {"small": 21.0, "moderate": 43.0, "large": 72.0}[fluid.degree]
     sign = -1.0 if side == "right" else 1.0
     return (frame.ball((sign * 62, 2 - depth, 24 + 0.5 * depth), (84, 84, 150), 2.2),)
 
@@ -220,6 +220,12 @@ def _plane(back: Point, front: Point) -> Half:
 def _towards(point: Sequence[float] | NDArray[np.float64], anchor: Point, share: float) -> Point:
     x, y, z = (a + share * (p - a) for p, a in zip(point, anchor, strict=True))
     return x, y, z
+
+
+def larger(ball: Ball, rim: float) -> Ball:
+    """Add mm to a ball's radii, or take them off."""
+    a, b, c = (radius + rim for radius in ball.radii)
+    return Ball(ball.centre, (a, b, c), ball.power)
 
 
 def shrunk(solid: Solid, anchor: Point, share: float) -> Solid:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from model_runtime.phantom.case import Case
-from model_runtime.phantom.chest_frame import Frame, core_of, heart_of
+from model_runtime.phantom.chest_frame import Frame, core_of, domes_of, heart_of, larger
 from model_runtime.phantom.scene import Ball, Point, Scene
 
 FAT = -95.0
@@ -11,7 +11,7 @@ FAT = -95.0
 LEFT_BLOOD = {"non-contrast": 42.0, "arterial": 320.0, "portal venous": 165.0, "delayed": 115.0}
 RIGHT_BLOOD = {"non-contrast": 42.0, "arterial": 250.0, "portal venous": 155.0, "delayed": 112.0}
 MUSCLE = {"non-contrast": 42.0, "arterial": 105.0, "portal venous": 100.0, "delayed": 85.0}
-_RIM = {"small": 9.0, "moderate": 17.0, "large": 27.0}
+_RIM = {"small": 8.0, "moderate": 15.0, "large": 24.0}
 # Where calcium lies: along the arteries that run down the front and around both sides.
 _CORONARIES: tuple[tuple[Point, Point], ...] = (
     ((0.15, -0.72, 0.52), (0.36, -0.8, 0.3)),
@@ -36,15 +36,13 @@ def paint_heart(scene: Scene, case: Case, frame: Frame) -> None:
         fluid = case.find("pericardial effusion")
         if fluid:
             with scene.showing(case.findings.index(fluid)):
-                scene.add(_larger(hull, _RIM[fluid.degree]), hu=8.0)
-        scene.add(hull, hu=FAT)
-        _chambers(scene, case, hull)
+                domes = [larger(dome, -6) for dome in domes_of(frame, case)]
+                scene.add(larger(hull, _RIM[fluid.degree]), hu=6.0, outside=domes)
+        large = case.find("cardiomegaly")
+        with scene.showing(case.findings.index(large) if large else -1):
+            scene.add(hull, hu=FAT)
+            _chambers(scene, case, hull)
     _calcium(scene, case, hull)
-
-
-def _larger(ball: Ball, rim: float) -> Ball:
-    a, b, c = (radius + rim for radius in ball.radii)
-    return Ball(ball.centre, (a, b, c), ball.power)
 
 
 def _chambers(scene: Scene, case: Case, hull: Ball) -> None:

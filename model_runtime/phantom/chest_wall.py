@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from model_runtime.phantom.case import Case
-from model_runtime.phantom.chest_frame import Frame, domes_of
+from model_runtime.phantom.chest_frame import Frame, domes_of, larger
 from model_runtime.phantom.scene import Ball, Half, Point, Scene, Texture
 from model_runtime.phantom.skeleton import CORTEX_HU, spine, sternum
 
@@ -28,13 +28,8 @@ def paint_wall(scene: Scene, case: Case, frame: Frame) -> None:
             scene.tube(frame.path((sign * 62, 99, 128), (sign * 128, 62, 20)), (3.0, 2.0), _FAT)
             scene.tube(frame.path((sign * 40, -88, 100), (sign * 118, -66, 50)), (2.5, 2.0), _FAT)
         _blade(scene, frame, sign)
-    scene.add(_larger(frame.cavity, 2.5), hu=_MUSCLE)
+    scene.add(larger(frame.cavity, 2.5), hu=_MUSCLE)
     scene.add(frame.cavity, hu=_FAT)
-
-
-def _larger(ball: Ball, rim: float) -> Ball:
-    a, b, c = (radius + rim for radius in ball.radii)
-    return Ball(ball.centre, (a, b, c), ball.power)
 
 
 def _breasts(scene: Scene, case: Case, frame: Frame) -> None:
@@ -69,9 +64,9 @@ def paint_below(scene: Scene, case: Case, frame: Frame) -> None:
     with scene.confined(frame.cavity):
         scene.add(right, hu=_MUSCLE)
         scene.add(left, hu=_MUSCLE)
-        scene.add(_larger(left, -4), hu=_FAT)
+        scene.add(larger(left, -4), hu=_FAT)
         scene.add(
-            _larger(right, -3), hu=_LIVER[case.phase], texture=Texture(7.0, 8.0, case.seed + 1)
+            larger(right, -3), hu=_LIVER[case.phase], texture=Texture(7.0, 8.0, case.seed + 1)
         )
         _stomach_and_spleen(scene, case, left, frame)
 
@@ -81,10 +76,10 @@ def _stomach_and_spleen(scene: Scene, case: Case, dome: Ball, frame: Frame) -> N
     top = z + dome.radii[2]
     scale = frame.scale
     stomach = Ball((x - 14 * scale[0], y - 26 * scale[1], top - 40), (40, 34 * scale[1], 34), 2.2)
-    with scene.confined(_larger(dome, -4)):
+    with scene.confined(larger(dome, -4)):
         scene.add(stomach, hu=45.0)
-        scene.add(_larger(stomach, -4), hu=22.0)
-        scene.add(_larger(stomach, -4), Half((0.0, -1.0, 0.0), -stomach.centre[1] + 6), hu=-990.0)
+        scene.add(larger(stomach, -4), hu=22.0)
+        scene.add(larger(stomach, -4), Half((0.0, -1.0, 0.0), -stomach.centre[1] + 6), hu=-990.0)
         spleen = (x + 24 * scale[0], y + 34 * scale[1], top - 50)
         scene.ball(spleen, (32, 30 * scale[1], 40), _SPLEEN[case.phase])
 
