@@ -9,12 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime.api import HuWindow, Region
-from model_runtime.phantom.canvas import Canvas, Field
+from model_runtime.phantom import scanner
+from model_runtime.phantom.canvas import Canvas
 from model_runtime.phantom.case import Case, Random
 from model_runtime.phantom.scene import Part, Point, Scene
+from model_runtime.phantom.solids import Field
 
-SLICE_AXIS = {"axial": 0, "coronal": 1, "sagittal": 2}
-"""Axis of (z, y, x) along which the slices of a plane are stacked."""
+# Axes of (z, y, x) that become slice, row and column, and which of these are turned round.
+_ORDER = {"axial": (0, 1, 2), "coronal": (1, 0, 2), "sagittal": (2, 0, 1)}
+_TURNED = {"axial": (), "coronal": (1,), "sagittal": (0, 1)}
 
 
 def half_size(case: Case) -> Point:
@@ -67,25 +70,64 @@ def render(
     ndarray of float64, shape (4, 4)
         Maps (x, y, z, 1) indices to LPS mm.
     """
-    size = half_size(case)
-    canvas = _canvas(size, shape, body_only)
+    canvas = _canvas(case, shape, body_only)
+    return _scanned(case, canvas, table=not body_only), canvas.index_to_lps
+
+
+def acquire(
+    case: Case, shape: tuple[int, int, int]
+) -> tuple[NDArray[np.int16], NDArray[np.float64]]:
+    """Scan a case in its own plane.
+
+    Parameters
+    ----------
+    case : Case
+        Who is scanned, in which plane, with how thick slices.
+    shape : tuple of int
+        (slices, rows, columns).
+
+    Returns
+    -------
+    ndarray of int16, shape (slice, row, column)
+        HU. Rows go to the back in axial slices and to the feet in others, columns to the
+        patient's left, in sagittal slices to the back; slices go to the head, to the back,
+        or to the right.
+    ndarray of float64, shape (4, 4)
+        Maps (column, row, slice, 1) indices to LPS mm.
+    """
+    order, turned = _ORDER[case.plane], _TURNED[case.plane]
+    sizes = [0, 0, 0]
+    for axis, count in zip(order, shape, strict=True):
+        sizes[axis] = count
+    canvas = _canvas(case, (sizes[0], sizes[1], sizes[2]), body_only=False)
+    voxels = np.flip(_scanned(case, canvas, table=True).transpose(order), turned)
+    to_volume = np.zeros((4, 4))
+    to_volume[3, 3] = 1
+    for place, axis in enumerate(order):
+        last = shape[place] - 1
+        to_volume[2 - axis, 2 - place] = -1 if place in turned else 1
+        to_volume[2 - axis, 3] = last if place in turned else 0
+    return np.ascontiguousarray(voxels), canvas.index_to_lps @ to_volume
+
+
+def _scanned(case: Case, canvas: Canvas, table: bool) -> NDArray[np.int16]:
+    """Draw a case and put it through the scanner."""
     canvas.draw(build_scene(case))
-    if not body_only:
-        _table(canvas, size)
-    hu = _through_slices(canvas.hu, canvas.spacing, case)
-    _add_noise(hu, canvas.edge, case, np.random.default_rng([case.seed, 11]))
-    return np.clip(np.rint(hu), -1024, 3071).astype(np.int16), canvas.index_to_lps
+    if table:
+        _table(canvas, half_size(case))
+    random = np.random.default_rng([case.seed, 11])
+    hu = scanner.through_slices(canvas.hu, canvas.spacing, case)
+    hu += scanner.noise(canvas.hu, canvas.spacing, case, random)
+    return np.clip(np.rint(hu), -1024, 3071).astype(np.int16)
 
 
-def masks(
-    case: Case, shape: tuple[int, int, int], body_only: bool = False
-) -> NDArray[np.bool_]:
+def masks(case: Case, shape: tuple[int, int, int], body_only: bool = False) -> NDArray[np.bool_]:
     """Mark where each finding shows: bool, shape (findings, z, y, x).
 
     A voxel belongs to a finding that fills more than half of it; of one that is nowhere so
     thick, to where it fills more than half of what it fills at most.
     """
-    canvas = _canvas(half_size(case), shape, body_only, len(case.findings))
+    canvas = _canvas(case, shape, body_only, len(case.findings))
     canvas.draw(build_scene(case))
     out = np.zeros(canvas.coverage.shape, np.bool_)
     for place, coverage in enumerate(canvas.coverage):
@@ -106,10 +148,12 @@ def render_for_model(case: Case, shape: tuple[int, int, int], window: HuWindow) 
     ndarray of float32, shape (z, y, x)
         In [0, 1]; the body fills the grid.
     """
-    canvas = _canvas(half_size(case), shape, body_only=True)
+    canvas = _canvas(case, shape, body_only=True)
     for part in build_scene(case).parts:
         canvas.paint(_within(part, window))
-    hu = _through_slices(canvas.hu, canvas.spacing, case)
+    random = np.random.default_rng([case.seed, 11])
+    hu = scanner.through_slices(canvas.hu, canvas.spacing, case)
+    hu += scanner.noise(canvas.hu, canvas.spacing, case, random)
     share = (hu - window.low) / (window.high - window.low)
     out: Field = np.clip(share, 0, 1).astype(np.float32)
     return out
@@ -121,17 +165,17 @@ def _within(part: Part, window: HuWindow) -> Part:
     return replace(part, hu=float(np.clip(part.hu, window.low, window.high)))
 
 
-def _canvas(
-    size: Point, shape: tuple[int, int, int], body_only: bool, findings: int = 0
-) -> Canvas:
-    x, y, z = (2 * half for half in size)
-    field = 1.12 * max(x, y)
-    spacing = (
-        (z / shape[0], y / shape[1], x / shape[2])
-        if body_only
-        else (z / shape[0], field / shape[1], field / shape[2])
-    )
-    return Canvas(shape, spacing, findings=findings)
+def _canvas(case: Case, shape: tuple[int, int, int], body_only: bool, findings: int = 0) -> Canvas:
+    """Make an empty grid around the body; what is scanned is square in axial slices.
+
+    Slices of other planes need not go beyond the body.
+    """
+    x, y, z = (2 * half for half in half_size(case))
+    if not body_only:
+        field = 1.12 * max(x, y)
+        x = 1.02 * x if case.plane == "sagittal" else field
+        y = 1.12 * y if case.plane == "coronal" else field
+    return Canvas(shape, (z / shape[0], y / shape[1], x / shape[2]), findings=findings)
 
 
 def _table(canvas: Canvas, size: Point) -> None:
@@ -140,23 +184,3 @@ def _table(canvas: Canvas, size: Point) -> None:
     gap = canvas.y[:, None] - (size[1] + 9 - bend[None, :])
     share = np.clip(1 - np.abs(gap) / 2.5, 0, 1) * (np.abs(canvas.x) < 0.95 * size[0])
     canvas.hu += share[None].astype(np.float32) * (-250.0 - canvas.hu)
-
-
-def _through_slices(hu: Field, spacing: tuple[float, float, float], case: Case) -> Field:
-    """Blur by the kernel in the plane and by the slices' thickness across it."""
-    from scipy.ndimage import gaussian_filter1d
-
-    across = SLICE_AXIS[case.plane]
-    for axis, step in enumerate(spacing):
-        # A box of the slice's thickness spreads as a Gaussian of its own variance does.
-        width = case.thickness / np.sqrt(12) if axis == across else case.blur
-        if width / step > 0.2:
-            hu = gaussian_filter1d(hu, width / step, axis, mode="nearest", truncate=3.0)
-    return hu
-
-
-def _add_noise(hu: Field, edge: float, case: Case, random: Random) -> None:
-    """Add correlated noise of the case's HU at 1 mm; thicker voxels average some away."""
-    fine = random.standard_normal(hu.shape, dtype=np.float32)
-    smooth = (fine + np.roll(fine, 1, 1) + np.roll(fine, 1, 2) + np.roll(fine, (1, 1), (1, 2))) / 2
-    hu += smooth * (case.noise / max(1.0, edge**0.75))
