@@ -111,6 +111,7 @@ def ribs(
     round_to: float = -0.36,
     drop: float = 38.0,
     thick: float = 5.5,
+    middle: float = 0.0,
 ) -> None:
     """Paint a pair of ribs for each level.
 
@@ -124,13 +125,17 @@ def ribs(
         How far they go round to the front, in half turns (-0.5 is the middle line).
     drop : float
         mm by which a rib sinks on its way to the front.
+    thick : float
+        Radius of a rib.
+    middle : float
+        y of the ellipse's middle.
     """
     angles = np.linspace(0.44 * np.pi, round_to * np.pi, 8)
     falls = drop * (0.5 - 0.5 * np.cos(np.linspace(0, np.pi, len(angles)) * 0.8))
     for level in levels:
         for sign in (-1, 1):
             path = [
-                (sign * half[0] * np.cos(a), half[1] * np.sin(a), level - fall)
+                (sign * half[0] * np.cos(a), middle + half[1] * np.sin(a), level - fall)
                 for a, fall in zip(angles, falls, strict=True)
             ]
             scene.tube(path, [thick] * len(path), CORTEX_HU)
