@@ -41,6 +41,7 @@ class Canvas:
     ) -> None:
         self.hu: Field = np.full(shape, -1000, np.float32)
         self.coverage: Field = np.zeros((findings, *shape), np.float32)
+        self._painted: set[int] = set()
         self.spacing = spacing
         self.edge = float(np.mean(spacing))
         self.z, self.y, self.x = (
@@ -75,12 +76,17 @@ class Canvas:
         else:
             voxels += share * (hu - voxels)
         if len(self.coverage):
-            covered = self.coverage[(slice(None), *box)]
-            if not part.adds:
-                covered *= 1 - share
-            if part.finding >= 0:
-                mine = covered[part.finding]
-                mine += share * (1 - mine) if part.adds else share
+            self._cover(part, box, share)
+
+    def _cover(self, part: Part, box: Box, share: Field) -> None:
+        """Take the voxels from the findings painted before, and give them to the part's own."""
+        if not part.adds:
+            for finding in self._painted:
+                self.coverage[(finding, *box)] *= 1 - share
+        if part.finding >= 0:
+            self._painted.add(part.finding)
+            mine = self.coverage[(part.finding, *box)]
+            mine += share * (1 - mine) if part.adds else share
 
     def _box(self, part: Part) -> Box | None:
         """Index ranges (z, y, x) that hold a part with its soft edge; None where it is outside."""

@@ -14,21 +14,50 @@ from pydicom.uid import CTImageStorage, JPEGLSLossless
 
 from model_runtime.api import Region
 from model_runtime.phantom.case import PHASES, Case
-from model_runtime.phantom.render import render
+from model_runtime.phantom.render import acquire
 
 SYNTHETIC = "SYNTHETIC PHANTOM - NOT A PATIENT"
 _INTERCEPT = -1024
 _WINDOWS = {Region.CHEST: (-600, 1500), Region.ABDOMEN: (40, 400), Region.HEAD: (35, 80)}
+_IMAGE_TYPE = {"axial": "AXIAL", "coronal": "REFORMATTED", "sagittal": "REFORMATTED"}
 _UID_ROOT = "tomoscribe synthetic phantom"
 
 
 @dataclass(frozen=True)
 class _Plane:
-    """Where one slice lies: LPS mm of its first voxel, its number, its spacing (z, y, x)."""
+    """Where one slice lies.
+
+    Attributes
+    ----------
+    number : int
+        From 1.
+    index_to_lps : ndarray of float64, shape (4, 4)
+        Maps (column, row, slice, 1) indices of the series to LPS mm.
+    index : int
+        Of the slice in the series' array.
+    """
 
     number: int
-    position: tuple[float, float, float]
-    spacing: tuple[float, float, float]
+    index_to_lps: NDArray[np.float64]
+    index: int
+
+    @property
+    def position(self) -> NDArray[np.float64]:
+        """LPS mm of the first voxel."""
+        position: NDArray[np.float64] = (self.index_to_lps @ (0, 0, self.index, 1))[:3]
+        return position
+
+    @property
+    def spacing(self) -> NDArray[np.float64]:
+        """Distances in mm from column to column, row to row and slice to slice."""
+        steps: NDArray[np.float64] = np.linalg.norm(self.index_to_lps[:3, :3], axis=0)
+        return steps
+
+    @property
+    def orientation(self) -> list[float]:
+        """Directions in which the column and the row index grow."""
+        directions = self.index_to_lps[:3, :2] / self.spacing[:2]
+        return [float(value) + 0.0 for value in directions.T.ravel()]
 
 
 def study_date(case: Case) -> date:
@@ -60,7 +89,7 @@ def within_field(voxels: NDArray[np.int16]) -> NDArray[np.int16]:
 def write_study(
     case: Case, folder: Path, shape: tuple[int, int, int] = (110, 320, 320)
 ) -> list[Path]:
-    """Render a case and write it as one CT series, a file a slice.
+    """Acquire a case in its plane and write it as one CT series, a file a slice.
 
     Parameters
     ----------
@@ -69,25 +98,26 @@ def write_study(
     folder : Path
         Where to write; made if absent, and must be empty.
     shape : tuple of int
-        (z, y, x) voxels.
+        (slices, rows, columns).
 
     Returns
     -------
     list of Path
-        The files, the most superior slice first (instance 1).
+        The files by instance: axial slices from the head, coronal ones from the front,
+        sagittal ones from the right.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if any(folder.iterdir()):
         raise FileExistsError(f"{folder} is not empty; give a new or an empty folder.")
-    voxels, index_to_lps = render(case, shape)
-    stored = (within_field(voxels).astype(np.int32) - _INTERCEPT).astype(np.uint16)
-    spacing = (index_to_lps[2, 2], index_to_lps[1, 1], index_to_lps[0, 0])
+    voxels, index_to_lps = acquire(case, shape)
+    if case.plane == "axial":
+        voxels = within_field(voxels)
+    stored = (voxels.astype(np.int32) - _INTERCEPT).astype(np.uint16)
     files = []
-    for number, z in enumerate(reversed(range(shape[0])), start=1):
-        x0, y0, z0 = (index_to_lps @ (0, 0, z, 1))[:3]
-        plane = _Plane(number, (x0, y0, z0), spacing)
+    indices = range(shape[0]) if case.plane == "coronal" else reversed(range(shape[0]))
+    for number, index in enumerate(indices, start=1):
         files.append(folder / f"IM{number:04d}.dcm")
-        _write_slice(case, plane, stored[z], files[-1])
+        _write_slice(case, _Plane(number, index_to_lps, index), stored[index], files[-1])
     return files
 
 
@@ -133,24 +163,25 @@ def _tell_scan(slice_: Dataset, case: Case, plane: _Plane) -> None:
     slice_.Modality = "CT"
     slice_.Manufacturer = "Tomoscribe"
     slice_.ManufacturerModelName = "Procedural phantom"
-    slice_.ImageType = ["DERIVED", "PRIMARY", "AXIAL"]
+    slice_.ImageType = ["DERIVED", "PRIMARY", _IMAGE_TYPE[case.plane]]
     slice_.BodyPartExamined = case.region.value.upper()
     slice_.StudyDescription = f"SYNTHETIC CT {case.region.value}"
-    slice_.SeriesDescription = f"SYNTHETIC {case.region.value}, {case.phase}"
+    slice_.SeriesDescription = f"SYNTHETIC {case.region.value}, {case.plane}, {case.phase}"
     slice_.ContrastBolusAgent = "" if case.phase == PHASES[0] else f"simulated, {case.phase}"
     slice_.PatientPosition = "HFS"
     slice_.KVP = "120"
 
 
-def _tell_pixels(
-    slice_: Dataset, case: Case, plane: _Plane, pixels: NDArray[np.uint16]
-) -> None:
-    z, y, x = (float(step) for step in plane.spacing)
+def _tell_pixels(slice_: Dataset, case: Case, plane: _Plane, pixels: NDArray[np.uint16]) -> None:
+    x, y, z = (float(step) for step in plane.spacing)
     slice_.ImagePositionPatient = [_decimal(value) for value in plane.position]
-    slice_.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
+    slice_.ImageOrientationPatient = plane.orientation
     slice_.PixelSpacing = [_decimal(y), _decimal(x)]
-    slice_.SliceThickness = slice_.SpacingBetweenSlices = _decimal(z)
-    slice_.SliceLocation = _decimal(plane.position[2])
+    # Slices overlap where they are thicker than they are apart, and are never thinner.
+    slice_.SliceThickness = _decimal(max(case.thickness, z))
+    slice_.SpacingBetweenSlices = _decimal(z)
+    axis = int(np.abs(plane.index_to_lps[:3, 2]).argmax())
+    slice_.SliceLocation = _decimal(plane.position[axis])
     slice_.SamplesPerPixel = 1
     slice_.PhotometricInterpretation = "MONOCHROME2"
     slice_.Rows, slice_.Columns = pixels.shape

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime.api import HuWindow, Region
 from model_runtime.phantom.case import Case, Finding
-from model_runtime.phantom.render import render
+from model_runtime.phantom.render import masks, render
 
 Picture = NDArray[np.uint8]
 _GRID = (64, 128, 128)
@@ -18,8 +16,7 @@ _WINDOWS = {
     Region.ABDOMEN: HuWindow(-160, 240),
     Region.HEAD: HuWindow(-10, 90),
 }
-_FAINT_HU = {Region.CHEST: 40, Region.ABDOMEN: 15, Region.HEAD: 8}
-# Findings whose removal redraws the rest of the anatomy or that are everywhere.
+# Findings that are everywhere.
 _DIFFUSE = ("emphysema", "steatosis", "ascites")
 
 
@@ -37,7 +34,7 @@ def planes(case: Case, pixels: int) -> tuple[Picture, Picture]:
     of the picture, head or front up.
     """
     voxels, index_to_lps = render(case, _GRID, body_only=True)
-    z, y = _main_finding(case, voxels)
+    z, y = _main_finding(case)
     step = np.abs(np.diag(index_to_lps)[:3])
     window = _WINDOWS[case.region]
     axial = grey(voxels[z], window)
@@ -65,35 +62,18 @@ def sheet(pictures: list[Picture], columns: int) -> Picture:
 
 
 def hidden(case: Case) -> tuple[Finding, ...]:
-    """Name the local findings that another one has painted over, so that nothing shows."""
-    voxels, _matrix = render(case, _GRID, body_only=True)
-    local = (f for f in case.findings if f.kind not in _DIFFUSE)
-    return tuple(f for f in local if not _changed(case, f, voxels).any())
+    """Name the findings that others have painted over, so that nothing of them shows."""
+    shown = masks(case, _GRID, body_only=True)
+    return tuple(f for f, mask in zip(case.findings, shown, strict=True) if not mask.any())
 
 
-def _main_finding(case: Case, voxels: NDArray[np.int16]) -> tuple[int, int]:
-    """Find (z, y) of the slices that the first local finding that shows changes most."""
-    for finding in case.findings:
-        if finding.kind in _DIFFUSE:
-            continue
-        changed = _changed(case, finding, voxels)
-        if changed.any():
-            return int(changed.sum((1, 2)).argmax()), int(changed.sum((0, 2)).argmax())
-    return int(voxels.shape[0] * 0.55), int(voxels.shape[1] * 0.5)
-
-
-def _changed(case: Case, finding: Finding, voxels: NDArray[np.int16]) -> NDArray[np.bool_]:
-    """Mark the voxels (z, y, x) that a finding changes by more than noise can.
-
-    The case is rendered again without it and the two are compared, so that the place
-    needs no second description of the anatomy.
-    """
-    rest = tuple(f for f in case.findings if f is not finding)
-    without, _matrix = render(replace(case, findings=rest), voxels.shape, body_only=True)
-    difference = np.abs(voxels.astype(np.int32) - without)
-    strong: NDArray[np.bool_] = difference > 60
-    faint: NDArray[np.bool_] = difference > _FAINT_HU[case.region]
-    return strong if strong.any() else faint
+def _main_finding(case: Case) -> tuple[int, int]:
+    """Find (z, y) of the slices that hold most of the first local finding that shows."""
+    shown = masks(case, _GRID, body_only=True)
+    for finding, mask in zip(case.findings, shown, strict=True):
+        if finding.kind not in _DIFFUSE and mask.any():
+            return int(mask.sum((1, 2)).argmax()), int(mask.sum((0, 2)).argmax())
+    return int(_GRID[0] * 0.55), int(_GRID[1] * 0.5)
 
 
 def _fitted(plane: Picture, step: tuple[float, float], pixels: int) -> Picture:
