@@ -28,7 +28,9 @@ def build_head(scene: Scene, case: Case, random: Random) -> None:
     _skull(scene, middle, outer)
     _brain(scene, brain, case, size, random)
     shift = _shift(case)
-    _falx(scene, brain, size, shift)
+    moved = case.find("midline shift")
+    with scene.showing(case.findings.index(moved) if moved else -1):
+        _falx(scene, brain, size, shift)
     _ventricles(scene, case, size, shift)
     for index, finding in enumerate(case.findings):
         with scene.showing(index):
