@@ -1,4 +1,4 @@
-"""The training loop: AdamW, warm-up and cosine, checkpoints, exact resume, several processes.
+"""The training loop: accelerate, AdamW, warm-up and cosine, checkpoints, exact resume.
 
 Step ``n`` draws everything random, the order of the data too, from ``(seed, n)``, so a run
 that is killed and resumed computes the losses that it would have computed.
@@ -6,25 +6,39 @@ that is killed and resumed computes the losses that it would have computed.
 
 from __future__ import annotations
 
-import json
 import logging
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
 
 from model_runtime.training import processes
+from model_runtime.training.acceleration import (
+    LossOf,
+    accelerator_for,
+    enable_recomputing,
+    load_optimizer,
+    unshard,
+    whole,
+)
+from model_runtime.training.batches import Ahead, Stopwatch
 from model_runtime.training.checkpointing import load_checkpoint, save_checkpoint
+from model_runtime.training.journal import Journal
+
+__all__ = [
+    "Ahead", "DivergedError", "DrawsAhead", "Recipe", "Stopwatch", "Trainee", "device_of", "train",
+]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
-_REPORT_EVERY = 20
+_ONLY_PACE = {"prefetch", "fsdp"}
+"""Keys of a recipe that change no loss."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +49,10 @@ class Recipe:
 
     ``bf16`` computes in half the precision where that is safe; ``recompute`` keeps fewer
     states of the transformers in memory and computes them again on the way back.
+
+    ``accumulate`` averages the gradients of so many batches before a step; ``fsdp`` shards
+    weights, gradients and the optimizer's state over the processes (FSDP2); ``prefetch`` steps
+    are drawn in advance by a thread.
     """
 
     steps: int
@@ -48,42 +66,33 @@ class Recipe:
     bf16: bool = False
     recompute: bool = False
     floor: float = 0.02
+    accumulate: int = 1
+    fsdp: bool = False
+    prefetch: int = 1
 
-    def rate(self, step: int) -> float:
-        """Learning rate of a step: linear warm-up, then cosine to the floor."""
-        if step < self.warmup:
-            return self.learning_rate * (step + 1) / self.warmup
-        share = (step - self.warmup) / max(1, self.steps - self.warmup)
-        fall = (1 + math.cos(math.pi * min(1, share))) / 2
-        return self.learning_rate * (self.floor + (1 - self.floor) * fall)
+    def schedule(self, optimizer: torch.optim.Optimizer, step: int = 0) -> LambdaLR:
+        """Set the learning rate of a step: linear warm-up, then cosine to the floor."""
+        from transformers import optimization
 
-
-@dataclass
-class Stopwatch:
-    """Adds up the time spent in its ``with`` blocks, seconds."""
-
-    seconds: float = 0.0
-    _began: float = field(default=0.0, repr=False)
-
-    def __enter__(self) -> None:
-        """Start."""
-        self._began = time.monotonic()
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        """Stop."""
-        self.seconds += time.monotonic() - self._began
+        for group in optimizer.param_groups:
+            group["lr"] = group["initial_lr"] = self.learning_rate
+        schedule: LambdaLR = optimization.get_cosine_with_min_lr_schedule_with_warmup_lr_rate(
+            optimizer,
+            self.warmup,
+            self.steps,
+            last_epoch=step - 1,
+            min_lr_rate=self.floor,
+            warmup_lr_rate=1 / max(1, self.warmup),
+        )
+        return schedule
 
 
 class Trainee(Protocol):
     """What the loop trains: modules, and the loss of a step.
 
     It may have more: ``loading``, a :class:`Stopwatch` of the time that its batches take,
-    and ``data``, a word that changes when its data do.
+    ``data``, a word that changes when its data do, and the two methods of
+    :class:`DrawsAhead`, by which its batches are loaded while the step before computes.
     """
 
     @property
@@ -92,6 +101,17 @@ class Trainee(Protocol):
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Losses by name; ``"loss"`` is the one that is minimised."""
+
+
+@runtime_checkable
+class DrawsAhead(Protocol):
+    """A trainee whose batches can be drawn in advance; ``loss`` does both for one step."""
+
+    def draw(self, random: np.random.Generator, recipe: Recipe) -> object:
+        """Load and draw a batch; nothing random but from ``random``, and without the module."""
+
+    def loss_of(self, batch: Any) -> Mapping[str, Tensor]:  # noqa: ANN401
+        """Losses of a drawn batch, by name."""
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -138,32 +158,56 @@ class _Run:
     def __init__(self, trainee: Trainee, recipe: Recipe, folder: Path) -> None:
         self._trainee, self._recipe, self._folder = trainee, recipe, folder
         self._path = folder / "checkpoint.pt"
-        self._optimizer = torch.optim.AdamW(
-            _groups(trainee.module, recipe.weight_decay), betas=(0.9, 0.98)
-        )
-        self._loading: Stopwatch = getattr(trainee, "loading", Stopwatch())
         self._data = str(getattr(trainee, "data", ""))
-        self._saved = self._resume()
-        self._device = device_of(trainee.module).type
-        processes.begin_alike(trainee.module)
+        self._accelerator = accelerator_for(
+            trainee.module,
+            folder,
+            bf16=recipe.bf16,
+            accumulate=recipe.accumulate,
+            fsdp=recipe.fsdp,
+        )
+        self._saved = self._begin(load_checkpoint(self._path))
+        self._loading: Stopwatch = getattr(trainee, "loading", Stopwatch())
+        self._ahead: Ahead | None = None
+        if isinstance(trainee, DrawsAhead) and recipe.prefetch:
+            self._ahead = self._drawn_ahead(trainee)
+            self._loading = self._ahead.waiting
+        self._journal = Journal(folder, self._accelerator, self._saved, recipe.steps)
         trainee.module.train()
         if recipe.recompute:
-            _recompute(trainee.module)
+            enable_recomputing(trainee.module)
 
     def go(self) -> list[float]:
         losses, recipe = [], self._recipe
-        for step in range(self._saved, recipe.steps):
-            losses.append(self._step(step))
-            if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
-                self._save(step + 1)
+        with ExitStack() as stack:
+            stack.enter_context(self._journal.opened())
+            if self._ahead is not None:
+                stack.enter_context(self._ahead.opened())
+            for step in range(self._saved, recipe.steps):
+                losses.append(self._step(step))
+                if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
+                    self._save(step + 1)
+        unshard(self._model)
         return losses
 
-    def _resume(self) -> int:
-        state = load_checkpoint(self._path)
-        if state is None:
-            return 0
-        self._trainee.module.load_state_dict(state["module"])
-        self._optimizer.load_state_dict(state["optimizer"])
+    def _begin(self, state: Mapping[str, Any] | None) -> int:
+        """Load the checkpoint, then let accelerate wrap the loss and shard what is sharded."""
+        module, recipe = self._trainee.module, self._recipe
+        if state is not None:
+            module.load_state_dict(state["module"])
+            self._tell_changes(state)
+        processes.begin_alike(module)
+        self._optimizer = torch.optim.AdamW(_groups(module, recipe.weight_decay), betas=(0.9, 0.98))
+        self._model, self._stepper = self._accelerator.prepare(
+            LossOf(module, self._loss), self._optimizer
+        )
+        if state is not None:
+            load_optimizer(self._optimizer, state["optimizer"])
+        step = 0 if state is None else int(state["step"])
+        self._schedule = recipe.schedule(self._optimizer, step)
+        return step
+
+    def _tell_changes(self, state: Mapping[str, Any]) -> None:
         for name, now in self._identity().items():
             before = state.get("identity", {}).get(name, now)
             if before != now:
@@ -171,16 +215,36 @@ class _Run:
                     "%s was %s up to step %d and is %s now: the losses will differ from those "
                     "of an uninterrupted run", name, before, state["step"], now
                 )  # fmt: skip
-        return int(state["step"])
 
     def _identity(self) -> dict[str, Any]:
         """List what has to stay for a resumed run to compute an unbroken one's losses."""
-        return {"data": self._data} | asdict(self._recipe)
+        recipe = asdict(self._recipe)
+        return {"data": self._data} | {n: v for n, v in recipe.items() if n not in _ONLY_PACE}
+
+    def _drawn_ahead(self, trainee: DrawsAhead) -> Ahead:
+        recipe = self._recipe
+        return Ahead(
+            lambda random: trainee.draw(random, recipe),
+            self._generator,
+            recipe.accumulate,
+            range(self._saved, recipe.steps),
+            recipe.prefetch,
+        )
+
+    def _generator(self, step: int) -> np.random.Generator:
+        return np.random.default_rng(processes.generator_seed(self._recipe.seed, step))
+
+    def _loss(self, batch: Any) -> Mapping[str, Tensor]:  # noqa: ANN401
+        """Losses of a batch drawn ahead, or of one that the trainee draws itself."""
+        if self._ahead is not None:
+            assert isinstance(self._trainee, DrawsAhead)
+            return self._trainee.loss_of(batch)
+        return self._trainee.loss(batch, self._recipe)
 
     def _save(self, step: int) -> None:
         state = {
-            "module": self._trainee.module.state_dict(),
-            "optimizer": self._optimizer.state_dict(),
+            "module": whole(self._trainee.module.state_dict()),
+            "optimizer": whole(self._optimizer.state_dict()),
             "step": step,
             "identity": self._identity(),
         }
@@ -190,27 +254,37 @@ class _Run:
         self._saved = step
 
     def _step(self, step: int) -> float:
-        recipe, module = self._recipe, self._trainee.module
+        recipe = self._recipe
         began, loaded = time.monotonic(), self._loading.seconds
         torch.manual_seed(recipe.seed * 1_000_003 + step + 7919 * processes.rank())
-        random = np.random.default_rng(processes.generator_seed(recipe.seed, step))
-        for group in self._optimizer.param_groups:
-            group["lr"] = recipe.rate(step)
-        with torch.autocast(self._device, torch.bfloat16, enabled=recipe.bf16):
-            losses = self._trainee.loss(random, recipe)
-        loss = losses["loss"]
-        self._check(loss, f"the loss of step {step}")
-        self._optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        processes.average_gradients(module)
-        norm = nn.utils.clip_grad_norm_(module.parameters(), recipe.clip)
-        self._check(norm, f"the gradient's norm of step {step}")
-        self._optimizer.step()
-        row: dict[str, float] = {name: round(value.item(), 5) for name, value in losses.items()}
-        seconds = time.monotonic() - began
-        share = (self._loading.seconds - loaded) / max(seconds, 1e-9)
-        self._log(row | {"step": step, "seconds": round(seconds, 3), "loading": round(share, 3)})
-        return float(loss.item())
+        rate = float(self._optimizer.param_groups[0]["lr"])
+        sums: dict[str, float] = {}
+        for batch in self._batches(step):
+            with self._accelerator.accumulate(self._model):
+                losses = self._model(batch)
+                self._check(losses["loss"], f"the loss of step {step}")
+                self._accelerator.backward(losses["loss"])
+                self._update(step)
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0.0) + value.item() / recipe.accumulate
+        self._schedule.step()
+        seconds, loading = time.monotonic() - began, self._loading.seconds - loaded
+        self._journal.tell(step, sums, rate, seconds, loading)
+        return sums["loss"]
+
+    def _batches(self, step: int) -> list[Any]:
+        if self._ahead is not None:
+            return self._ahead.of(step)
+        return [self._generator(step)] * self._recipe.accumulate
+
+    def _update(self, step: int) -> None:
+        """Move the weights, if this batch is the last of its step."""
+        if not self._accelerator.sync_gradients:
+            return
+        norm = self._accelerator.clip_grad_norm_(self._model.parameters(), self._recipe.clip)
+        self._check(whole(norm), f"the gradient's norm of step {step}")
+        self._stepper.step()
+        self._stepper.zero_grad()
 
     def _check(self, value: Tensor, what: str) -> None:
         if processes.finite_everywhere(value):
@@ -221,22 +295,3 @@ class _Run:
             else "there is no checkpoint yet"
         )
         raise DivergedError(f"{what} is {value.item()}; {good}")
-
-    def _log(self, row: Mapping[str, float]) -> None:
-        if processes.rank():
-            return
-        with (self._folder / "log.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(row) + "\n")
-        if row["step"] % _REPORT_EVERY == 0:
-            _LOG.info("%s · loading took %.0f %% of the step", row, 100 * row["loading"])
-
-
-def _recompute(module: nn.Module) -> None:
-    """Turn on gradient checkpointing in every transformer inside."""
-    for part in module.modules():
-        # The library renamed it; the old name warns.
-        for name in ("activation", "gradient"):
-            enable = getattr(part, f"{name}_checkpointing_enable", None)
-            if callable(enable):
-                enable(**{f"{name}_checkpointing_kwargs": {"use_reentrant": False}})
-                break

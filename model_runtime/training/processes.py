@@ -1,7 +1,8 @@
 """Several processes training one model on several devices, or only this one.
 
-Each process draws batches of its own; gradients are averaged before every step, so that the
-networks stay copies of one another. The first process alone writes logs and checkpoints.
+Each process draws batches of its own; accelerate averages the gradients before every step, so
+that the networks stay copies of one another, or shards them. The first process alone writes
+logs and checkpoints.
 """
 
 from __future__ import annotations
@@ -36,6 +37,9 @@ def launched(device: str = "cpu") -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) < 2:
         yield
         return
+    # Told to accelerate, which would guess it, and take threads for itself.
+    os.environ.setdefault("LOCAL_RANK", os.environ["RANK"])
+    os.environ.setdefault("OMP_NUM_THREADS", str(torch.get_num_threads()))
     if device.startswith("cuda"):
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     dist.init_process_group("nccl" if device.startswith("cuda") else "gloo")
@@ -52,21 +56,6 @@ def begin_alike(module: nn.Module) -> None:
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
             dist.broadcast(tensor, 0)
-
-
-def average_gradients(module: nn.Module) -> None:
-    """Replace each gradient by its mean over the processes."""
-    if not joined():
-        return
-    grads = [one.grad for one in module.parameters() if one.grad is not None]
-    for kind in {grad.dtype for grad in grads}:
-        alike = [grad for grad in grads if grad.dtype == kind]
-        flat = torch.cat([grad.flatten() for grad in alike])
-        dist.all_reduce(flat)
-        flat /= dist.get_world_size()
-        parts = torch.split(flat, [grad.numel() for grad in alike])
-        for grad, part in zip(alike, parts, strict=True):
-            grad.copy_(part.view_as(grad))
 
 
 def finite_everywhere(value: Tensor) -> bool:

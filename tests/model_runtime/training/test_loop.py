@@ -34,7 +34,7 @@ def test_contrastive_training_learns(
     siglip_config: SiglipConfig, words: Tokenizer, store: VolumeStore, run: Path
 ) -> None:
     losses = train(_contrastive(siglip_config, words, store), _recipe(30), run)
-    assert np.mean(losses[-5:]) < 0.6 * np.mean(losses[:5])
+    assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
 
 
 def test_projector_and_language_learn_from_features(
