@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +19,9 @@ _BULLAE = {"mild": (14, 7.0, 10.0), "moderate": (26, 9.0, 14.0), "severe": (36, 
 
 
 def draws_of(case: Case, finding: Finding) -> Random:
-    """Return the finding's own generator, which leaves the anatomy's alone."""
-    return np.random.default_rng([case.seed, 100 + case.findings.index(finding)])
+    """Return the finding's own generator: neither anatomy nor other findings depend on it."""
+    name = crc32(f"{finding.kind} {finding.place}".encode())
+    return np.random.default_rng([case.seed, name])
 
 
 def paint_emphysema(scene: Scene, case: Case, lungs: dict[str, Lung]) -> None:
@@ -167,11 +169,11 @@ def paint_nodes(scene: Scene, case: Case, frame: Frame) -> None:
     if finding is None:
         return
     random = draws_of(case, finding)
-    shares = [1.0, *random.uniform(0.65, 0.85, 3)][: finding.count]
+    shares = [1.0, *random.uniform(0.75, 0.95, 3)][: finding.count]
     radii = [max(float(share) * finding.size / 2, 6.0) for share in shares]
     nodes = list(zip(_stations(frame, case, radii), radii, strict=False))
     for centre, radius in nodes:
-        scene.add(Ball(centre, (radius + 4,) * 3), frame.cavity, hu=FAT)
+        scene.add(Ball(centre, (radius + 6,) * 3), frame.cavity, hu=FAT)
     with scene.showing(case.findings.index(finding)):
         for centre, radius in nodes:
             scene.ball(centre, (0.95 * radius, 0.95 * radius, 1.1 * radius), _NODES[case.phase])

@@ -13,7 +13,7 @@ from model_runtime.phantom.scene import Point, Scene, Texture
 
 Points = NDArray[np.float64]
 # HU that emphysema takes from the lung as a whole, and the share of vessels it spares.
-_LOST = {"mild": 30.0, "moderate": 65.0, "severe": 105.0}
+_LOST = {"mild": 30.0, "moderate": 65.0, "severe": 90.0}
 _SPARED = {"mild": 1.0, "moderate": 0.75, "severe": 0.5}
 _BRANCHES, _TWIGS = 12, 4
 # Segmental airways of each lobe: towards where they run, in mm from the lobe's middle.
@@ -29,7 +29,7 @@ def paint_tissue(scene: Scene, case: Case, lungs: dict[str, Lung], random: Rando
     emphysema = case.find("emphysema")
     base = random.uniform(-850, -820) - (_LOST[emphysema.degree] if emphysema else 0.0)
     for number, lung in enumerate(lungs.values()):
-        hu = base + 130 * (1 - lung.left_over)
+        hu = base + 280 * (1 - lung.left_over)
         texture = Texture(9.0, 16.0, case.seed * 2 + number)
         with scene.confined(*lung.inside, outside=lung.outside[:2]):
             scene.add(hu=hu, texture=texture)
