@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from model_runtime.config import InputConfig
 from model_runtime.phantom.case import Case, sample_case
 from model_runtime.phantom.render import render_for_model
+from model_runtime.phantom.splits import split_of
 from model_runtime.resample import smoothed
 
 _LOG = logging.getLogger(__name__)
@@ -39,11 +40,15 @@ def model_volume(case: Case, config: InputConfig) -> NDArray[np.uint8]:
     return grey
 
 
+def _case(seed: int) -> Case:
+    return sample_case(seed, held_out=split_of(seed) == "held-out style")
+
+
 def _write_shard(folder: Path, first: int, count: int, config: InputConfig) -> Path:
     path = folder / f"cases-{first:07d}.npy"
     if not path.exists():
         volumes = np.stack(
-            [model_volume(sample_case(seed), config) for seed in range(first, first + count)]
+            [model_volume(_case(seed), config) for seed in range(first, first + count)]
         )
         part = path.with_suffix(".part")
         with part.open("wb") as file:
