@@ -107,16 +107,23 @@ class AdaptedStage:
         self.module = Adapted(base.vlm, settings)
         self.loading, self.data = Stopwatch(), f"{store.digest} with {base.sha256[:12]}"
 
-    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
-        """Cross-entropy of reports, and of two questions each."""
+    def draw(self, random: np.random.Generator, recipe: Recipe) -> tuple[Tensor, Lesson]:
+        """Load volumes, change them a little, and draw what is said and asked about them."""
         with self.loading:
             rows = random.choice(len(self._cases), recipe.batch, replace=False)
             volume = self._augment(self._store.get(list(rows)), random)
             cases = [self._cases[row] for row in rows]
             prompt = self._base.config.vlm.prompt
-            lesson = Lesson.draw(self._base.tokenizer, prompt, cases, random)
+            return volume, Lesson.draw(self._base.tokenizer, prompt, cases, random)
+
+    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
+        """Cross-entropy of reports, and of two questions each."""
+        return self.loss_of(self.draw(random, recipe))
+
+    def loss_of(self, batch: tuple[Tensor, Lesson]) -> Mapping[str, Tensor]:
+        """Losses of a drawn batch."""
         device = device_of(self.module)
-        image, lesson = self.module.image_tokens(volume.to(device)), lesson.to(device)
+        image, lesson = self.module.image_tokens(batch[0].to(device)), batch[1].to(device)
         if self._reports_only:
             return {"loss": self.module.vlm.loss(image, *lesson.told)}
         return lesson.losses(self.module.vlm, image)

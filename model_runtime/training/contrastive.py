@@ -172,6 +172,17 @@ def _label_head(width: int, labels: int) -> nn.Module:
     return nn.Sequential(nn.LayerNorm(width), nn.Dropout(0.1), nn.Linear(width, labels))
 
 
+@dataclass(frozen=True, eq=False)
+class Pairs:
+    """A batch: volumes, tokenised texts, which text holds for which volume, and the labels."""
+
+    volume: Tensor
+    ids: Tensor
+    mask: Tensor
+    holds: Tensor
+    labels: Tensor
+
+
 class ContrastiveStage:
     """The trainee of stage one."""
 
@@ -194,25 +205,32 @@ class ContrastiveStage:
         self.module = LabelledSiglip(config, tokens, len(self.space))
         self.loading, self.data = Stopwatch(), store.digest
 
-    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
-        """Match of volumes and texts, plus the labels."""
+    def draw(self, random: np.random.Generator, recipe: Recipe) -> Pairs:
+        """Load volumes, change them a little, and draw a text of each."""
         with self.loading:
             rows = random.choice(len(self._cases), recipe.batch, replace=False)
             volume = self._augment(self._store.get(list(rows)), random)
             cases = [self._cases[row] for row in rows]
             texts = [draw_text(case, random) for case in cases]
             ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])
+            matched = self._objective.loss == "matched"
+            holds = matches(texts, cases) if matched else torch.eye(len(cases))
+            return Pairs(volume, ids, mask, holds, self._labels[rows])
+
+    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
+        """Match of volumes and texts, plus the labels."""
+        return self.loss_of(self.draw(random, recipe))
+
+    def loss_of(self, batch: Pairs) -> Mapping[str, Tensor]:
+        """Losses of a drawn batch."""
         siglip, device = self.module.siglip, device_of(self.module)
         # Half precision is for the texts: on a processor it does not speed up the convolutions,
         # and grey steps of small lesions are fine ones.
-        with torch.autocast(device.type, enabled=recipe.bf16 and device.type != "cpu"):
-            states = hidden_states(siglip.vision_encoder, volume.to(device))
+        half = device.type == "cuda" and torch.is_autocast_enabled("cuda")
+        with torch.autocast(device.type, enabled=half):
+            states = hidden_states(siglip.vision_encoder, batch.volume.to(device))
             image = siglip.project_volume(states[-1])
-        words = siglip.embed_text(ids.to(device), mask.to(device)).float()
-
-        def holds() -> Tensor:
-            return matches(texts, cases).to(device)
-
-        match = self._objective.match(image, words, siglip, holds)
-        named = self.module.named(states, self._labels[rows].to(device))
+        words = siglip.embed_text(batch.ids.to(device), batch.mask.to(device)).float()
+        match = self._objective.match(image, words, siglip, lambda: batch.holds.to(device))
+        named = self.module.named(states, batch.labels.to(device))
         return {"loss": match + self._objective.labels * named, "match": match, "labels": named}

@@ -144,6 +144,16 @@ class LabelledVlm(nn.Module):
         self.labels = nn.Sequential(nn.Flatten(), nn.LayerNorm(width), nn.Linear(width, labels))
 
 
+@dataclass(frozen=True, eq=False)
+class Taught:
+    """A batch: hidden states of the volumes, the texts about them, and the labels."""
+
+    low: Tensor
+    high: Tensor
+    lesson: Lesson
+    labels: Tensor
+
+
 class InstructStage:
     """The trainee of stages two and three: reports and questions from frozen features."""
 
@@ -156,17 +166,25 @@ class InstructStage:
         self.module = LabelledVlm(config, len(space))
         self.loading, self.data = Stopwatch(), features.digest
 
-    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
-        """Cross-entropy of reports and of two questions each, plus the labels."""
+    def draw(self, random: np.random.Generator, recipe: Recipe) -> Taught:
+        """Draw cases, a view of each, and what is said and asked about them."""
         with self.loading:
             rows = random.choice(len(self._cases), recipe.batch, replace=False)
             low, high = self._features.draw(rows, random)
             cases = [self._cases[row] for row in rows]
             lesson = Lesson.draw(self._tokenizer, self._prompt, cases, random)
+            return Taught(low, high, lesson, self._labels[rows])
+
+    def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
+        """Cross-entropy of reports and of two questions each, plus the labels."""
+        return self.loss_of(self.draw(random, recipe))
+
+    def loss_of(self, batch: Taught) -> Mapping[str, Tensor]:
+        """Losses of a drawn batch."""
         device = device_of(self.module)
-        image = self.module.vlm.projector(low.to(device), high.to(device))
-        losses = lesson.to(device).losses(self.module.vlm, image)
+        image = self.module.vlm.projector(batch.low.to(device), batch.high.to(device))
+        losses = batch.lesson.to(device).losses(self.module.vlm, image)
         named = functional.binary_cross_entropy_with_logits(
-            self.module.labels(image).float(), self._labels[rows].to(device)
+            self.module.labels(image).float(), batch.labels.to(device)
         )
         return losses | {"loss": losses["loss"] + _LABEL_WEIGHT * named, "labels": named}
