@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from model_runtime.phantom.case import Case
-from model_runtime.phantom.scene import Ball, Column, Scene
+from model_runtime.phantom.scene import Ball, Column, Half, Scene
 
 CORTEX_HU = 420.0
 MARROW_HU = 190.0
@@ -64,9 +64,9 @@ def spine(
             if finding.kind == "vertebral fracture":
                 _fracture(scene, (x, y, level), radii, step, LOSS[finding.degree])
             elif finding.kind == "lytic bone lesion":
-                aside = 0.45 * radii[0] * float(np.sign(finding.at[0]) or 1.0)
-                radius = finding.size / 2
-                scene.ball((x + aside, y - 2, level), (radius, radius, radius), _SOFT_HU)
+                # Far enough aside to break through the cortex.
+                aside = 0.6 * radii[0] * (-1 if finding.at[0] < 0 else 1)
+                scene.ball((x + aside, y - 2, level), finding.size / 2, _SOFT_HU)
 
 
 def _vertebra(
@@ -92,15 +92,26 @@ def _fracture(
     step: float,
     loss: float,
 ) -> None:
-    """Squash a body from above, more in front, and pack its bone densely."""
+    """Squash a body to a wedge, lowest in front, whose bone is packed densely."""
     x, y, z = middle
     half = 0.38 * step
-    top = z + half - 2 * half * loss
-    wide = (radii[0] + 3, radii[1] + 3)
-    scene.column((x, y), wide, _SOFT_HU, (top, z + half + 1))
-    scene.column((x, y), wide, 560, (top - 5, top))
-    front = Column((x, y - 0.6 * radii[1]), (radii[0], 0.5 * radii[1]), (top - 4, top + 1))
-    scene.add(front, hu=_SOFT_HU)
+    front, back = z + half - 2 * half * loss, z + half - 1.2 * half * loss
+    tilt = (back - front) / (2 * radii[1])
+
+    def above(lower: float) -> Half:
+        length = float(np.hypot(tilt, 1.0))
+        height = front - lower - tilt * (y - radii[1])
+        return Half((0.0, -tilt / length, 1 / length), height / length)
+
+    body = Column((x, y), (radii[0] + 1.5, radii[1] + 1.5), (z - half, z + half))
+    inner = Column((x, y), (radii[0] - 3, radii[1] - 3), (z - half + 2.5, z + half))
+    scene.add(inner, hu=MARROW_HU + 240 * loss)
+    scene.add(body, above(4.5), hu=620)
+    # The discs give way; what is missing of the body is soft.
+    gap = Column((x, y), (radii[0] + 3, radii[1] + 3), (z - half, z + half + 2))
+    scene.add(gap, above(0.0), hu=_SOFT_HU)
+    if loss > LOSS["moderate"]:
+        scene.add(Ball((x, y + radii[1], back - 4), (8, 5, 4)), hu=CORTEX_HU)
 
 
 def ribs(
@@ -180,25 +191,43 @@ def _hip(
     w, d = half[0], half[1]
     joint = (sign * 0.3 * w, spine_y + 8, top - 45)
     hip = (sign * 0.56 * w, 0.08 * d, top - 118)
-    crest = (
-        (sign * 0.42 * w, spine_y + 6, top - 4),
-        (sign * 0.66 * w, 0.45 * d, top),
-        (sign * 0.78 * w, 0.1 * d, top - 12),
-        (sign * 0.76 * w, -0.25 * d, top - 45),
-    )
-    scene.tube((joint, *crest), (12, 7, 8, 8, 7), CORTEX_HU)
-    for end in crest:
-        scene.tube((hip, end), (11, 7), CORTEX_HU)
-        scene.tube((hip, end), (7, 4), MARROW_HU + 40)
-    scene.tube((joint, hip), (12, 14), CORTEX_HU)
+    middle = _wing(scene, sign, half, spine_y, top)
+    scene.tube((joint, hip), (9, 12), CORTEX_HU)
+    scene.tube((joint, hip), (5, 8), MARROW_HU)
     scene.ball(hip, 32, CORTEX_HU)
-    pubis = (sign * 8, -0.42 * d, top - 140)
+    pubis, seat = (sign * 8, -0.42 * d, top - 140), (sign * 0.38 * w, 0.3 * d, top - 160)
     scene.tube((hip, pubis), (10, 8), CORTEX_HU)
-    scene.tube((hip, (sign * 0.38 * w, 0.3 * d, top - 160)), (12, 10), CORTEX_HU)
+    scene.tube((hip, seat), (12, 10), CORTEX_HU)
+    scene.tube((seat, (sign * 0.2 * w, -0.15 * d, top - 168), pubis), (9, 6, 7), CORTEX_HU)
     head = (hip[0] + sign * 6, hip[1] - 2, hip[2] - 4)
     scene.ball(head, 26, 60)
     scene.ball(head, 24, CORTEX_HU)
     scene.ball(head, 21, MARROW_HU + 80)
     shaft = (sign * 0.72 * w, 0.1 * d, top - 160)
     scene.tube((head, shaft, (shaft[0] - sign * 4, shaft[1], top - 240)), (13, 15, 13), CORTEX_HU)
-    return sign * 0.68 * w, 0.2 * d, top - 38
+    return middle
+
+
+def _wing(
+    scene: Scene, sign: int, half: Sequence[float], spine_y: float, top: float
+) -> tuple[float, float, float]:
+    """Paint an iliac wing, a fan cut from the wall of a bowl; return a point in its middle."""
+    w, d = half[0], half[1]
+    y = -0.05 * d
+    radii = np.array((0.87 * w, (spine_y + 12 - y) / 0.92, 144.0))
+    fan = Ball((sign * 0.6 * w, 0.19 * d, top - 62), (0.5 * w, 0.44 * d, 64.0))
+    outward = Half((float(sign), 0.0, 0.0), 0.24 * w)
+
+    def bowl(smaller: float) -> Ball:
+        a, b, c = (float(radius) for radius in radii - smaller)
+        return Ball((0.0, y, top), (a, b, c))
+
+    scene.add(bowl(0), fan, outward, hu=CORTEX_HU, outside=(bowl(10),))
+    scene.add(bowl(3), fan, outward, hu=MARROW_HU, outside=(bowl(7),))
+    down, turn = -42.0, 0.13 * np.pi
+    across = (radii[:2] - 5) * np.sqrt(1 - (down / (radii[2] - 5)) ** 2)
+    return (
+        sign * float(across[0] * np.cos(turn)),
+        y + float(across[1] * np.sin(turn)),
+        top + down,
+    )
