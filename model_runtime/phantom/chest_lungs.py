@@ -15,7 +15,7 @@ Points = NDArray[np.float64]
 # HU that emphysema takes from the lung as a whole, and the share of vessels it spares.
 _LOST = {"mild": 30.0, "moderate": 65.0, "severe": 90.0}
 _SPARED = {"mild": 1.0, "moderate": 0.75, "severe": 0.5}
-_BRANCHES, _TWIGS = 12, 4
+_BRANCHES, _TWIGS = 12, 3
 # Segmental airways of each lobe: towards where they run, in mm from the lobe's middle.
 _SEGMENTS: dict[str, tuple[Point, ...]] = {
     "upper": ((0.0, 0.0, 22.0), (0.0, -28.0, 4.0), (0.0, 18.0, 12.0)),
