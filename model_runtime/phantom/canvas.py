@@ -90,15 +90,11 @@ class Canvas:
 
     def _box(self, part: Part) -> Box | None:
         """Index ranges (z, y, x) that hold a part with its soft edge; None where it is outside."""
-        low, high = [-FAR] * 3, [FAR] * 3
-        for solid in part.inside:
-            for axis, (first, last) in enumerate(extent(solid)):
-                low[axis], high[axis] = max(low[axis], first), min(high[axis], last)
-        margin = 0.5 * max(*self.spacing, part.edge)
         ranges = []
-        for axis, places in ((2, self.z), (1, self.y), (0, self.x)):
-            first = int(np.searchsorted(places, low[axis] - margin))
-            last = int(np.searchsorted(places, high[axis] + margin, side="right"))
+        ends = reversed(box_of(part, self.spacing))
+        for places, (low, high) in zip((self.z, self.y, self.x), ends, strict=True):
+            first = int(np.searchsorted(places, low))
+            last = int(np.searchsorted(places, high, side="right"))
             if first >= last:
                 return None
             ranges.append(slice(first, last))
@@ -129,6 +125,16 @@ class Canvas:
             last = field.shape[number] - 1.001
             field = _interpolated(field, np.clip((axis - start) / texture.grain, 0, last), number)
         return field
+
+
+def box_of(part: Part, spacing: tuple[float, float, float]) -> list[tuple[float, float]]:
+    """Lowest and highest x, y, z of a part with its soft edge in mm."""
+    low, high = [-FAR] * 3, [FAR] * 3
+    for solid in part.inside:
+        for axis, (first, last) in enumerate(extent(solid)):
+            low[axis], high[axis] = max(low[axis], float(first)), min(high[axis], float(last))
+    margin = 0.5 * max(*spacing, part.edge)
+    return [(first - margin, last + margin) for first, last in zip(low, high, strict=True)]
 
 
 def edges_of(part: Part, spacing: tuple[float, float, float]) -> Point:

@@ -17,8 +17,8 @@ from model_runtime.phantom.scene import Ball, Column, Point, Rod, Solid
 Field = NDArray[np.float32]
 Places = tuple[Field, Field, Field]
 FAR = 1e6
-_TINY = 1e-12
-_OFFSETS = tuple((step + 0.5) / 8 - 0.5 for step in range(8))
+TINY = 1e-12
+OFFSETS = tuple((step + 0.5) / 8 - 0.5 for step in range(8))
 """From inside to outside over a ramp of one voxel."""
 
 
@@ -62,8 +62,8 @@ def fit(radii: Sequence[float]) -> tuple[list[float], float]:
     shrink = min(pairs / sum(inverse) / 12, min(wide) - 0.5)
     drawn = [radius - shrink for radius in wide]
     whole = 0.0
-    for offset in _OFFSETS:
-        whole += prod(radius + offset for radius in drawn) / len(_OFFSETS)
+    for offset in OFFSETS:
+        whole += prod(radius + offset for radius in drawn) / len(OFFSETS)
     return drawn, min(1.0, prod(map(float, radii)) / whole)
 
 
@@ -145,9 +145,9 @@ def _ball(solid: Ball, places: Places, edges: Point, exact: bool) -> Field:
     pz, sz = _terms(z - float(cz), c, ez, power)
     # In the centre, where both vanish, the surface is the smallest radius away.
     thin = min(a, b, c)
-    floor = (_TINY ** ((power - 1) / power) / thin) ** 2
+    floor = (TINY ** ((power - 1) / power) / thin) ** 2
     return _round(
-        (py + np.float32(_TINY)) + pz + px, (sy + np.float32(floor)) + sz + sx, power, thin, factor
+        (py + np.float32(TINY)) + pz + px, (sy + np.float32(floor)) + sz + sx, power, thin, factor
     )
 
 
@@ -158,8 +158,8 @@ def _column(solid: Column, places: Places, edges: Point, exact: bool) -> Field:
     px, sx = _terms(x - float(cx), a, ex, 2.0)
     py, sy = _terms(y - float(cy), b, ey, 2.0)
     thin = min(a, b)
-    floor = _TINY / thin**2
-    across = _round(px + py + np.float32(_TINY), sx + sy + np.float32(floor), 2.0, thin, factor)
+    floor = TINY / thin**2
+    across = _round(px + py + np.float32(TINY), sx + sy + np.float32(floor), 2.0, thin, factor)
     low, high = float(min(solid.ends)), float(max(solid.ends))
     top = np.minimum(z + np.float32(ez / 2), high)
     along = np.maximum(top - np.maximum(z - np.float32(ez / 2), low), 0) / np.float32(ez)
