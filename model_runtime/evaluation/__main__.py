@@ -17,19 +17,27 @@ from typing import Any
 from model_runtime.errors import WeightsError
 from model_runtime.evaluation.answers import ACQUIRED
 from model_runtime.evaluation.bert_score import LAYER, BertMissingError, BertScore
+from model_runtime.evaluation.grids import Grids
 from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.m3d_writing import write_m3d
 from model_runtime.evaluation.measure import measure
 from model_runtime.evaluation.plots import plot_all
-from model_runtime.evaluation.protocols import PARTS, PROTOCOLS, evaluate
+from model_runtime.evaluation.protocols import PARTS, PROTOCOLS, Limits, evaluate
 from model_runtime.evaluation.summary import summary
 from model_runtime.evaluation.tables import markdown
-from model_runtime.evaluation.testset import TEST_SEED, TRAINED, load_testset, phantom_count
+from model_runtime.evaluation.testset import (
+    TEST_SEED,
+    TRAINED,
+    load_testset,
+    phantom_count,
+    phantom_seeds,
+)
 from model_runtime.evaluation.text_metrics import Metrics
 from model_runtime.evaluation.wordnet import DEBIAN, WordNetMissingError
 from model_runtime.evaluation.writing import BrokenAnswerError
-from model_runtime.weights import load_folder
+from model_runtime.weights import LoadedModel, load_folder
 
+HELD_OUT = "held-out"
 _REFUSALS = (
     *(BertMissingError, BrokenAnswerError, DatasetError, WeightsError, WordNetMissingError),
     OSError,
@@ -69,6 +77,15 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out", type=Path, help="folder for the results")
     parser.add_argument("--volumes", choices=["npy", "nifti"], default="npy", help="for write")
     parser.add_argument("--train", type=int, default=0, help="training cases, for write")
+    parser.add_argument("--style", choices=["usual", HELD_OUT], default="usual", help="of phantoms")
+    parser.add_argument(
+        "--cache", type=Path, help="folder for phantoms' volumes, drawn on the model's grid"
+    )
+    parser.add_argument("--processes", type=_positive, default=2, help="that draw volumes")
+    few = parser.add_argument_group("only of the first N items")
+    few.add_argument("--blind", type=_positive, metavar="N", help="answers without the image")
+    few.add_argument("--drawn", type=_positive, metavar="N", help="texts drawn at temperature 1")
+    few.add_argument("--evidence", type=_positive, metavar="N", default=300, help="evidence maps")
     card = parser.add_argument_group("the card's tables")
     card.add_argument("--first", type=int, default=TEST_SEED, help="seed of the first test case")
     card.add_argument("--cases", type=int, default=200)
@@ -85,13 +102,15 @@ def _positive(text: str) -> int:
 
 
 def _protocols(given: argparse.Namespace) -> None:
-    test = load_testset(given.data, given.trained)
     model = load_folder(given.model, contrastive=given.contrastive)
+    test = load_testset(given.data, given.trained, given.style == HELD_OUT, _drawn(given, model))
     parts = PARTS if given.what == "all" else (given.what,)
     names = list(PROTOCOLS) if given.protocol == "both" else [given.protocol]
     bert, remark = _bert_score(given.bert) if parts != ("retrieval",) else (None, "")
     metrics = Metrics(given.wordnet, bert)
-    results, said = evaluate(model, test, parts, [PROTOCOLS[n] for n in names], metrics)
+    limits = Limits(given.blind, given.drawn, given.evidence)
+    rules = [PROTOCOLS[name] for name in names]
+    results, said = evaluate(model, test, parts, rules, metrics, limits=limits)
     results |= {"model": model.config.name, "weights sha256": model.sha256, "BERTScore": remark}
     print(summary(results))
     if given.out:
@@ -100,6 +119,14 @@ def _protocols(given: argparse.Namespace) -> None:
         _json(given.out / "written.json", said)
         (given.out / "evaluation.md").write_text(summary(results), encoding="utf-8")
         plot_all(results, given.out)
+
+
+def _drawn(given: argparse.Namespace, model: LoadedModel) -> Grids | None:
+    """Open the drawn volumes where a folder for them is named."""
+    if given.cache is None or not given.data.startswith("phantom:"):
+        return None
+    seeds = phantom_seeds(given.data, given.style == HELD_OUT)
+    return Grids(given.cache, seeds, model.config.input, given.processes)
 
 
 def _bert_score(folder: Path | None) -> tuple[BertScore | None, str]:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,7 +23,10 @@ from model_runtime.prompt import LETTERS
 
 KINDS = ("plane", "phase", "organ", "abnormality", "location")
 """The types of question; their numbers in the table start at 1."""
+YES_NO = "yes/no"
 CAPTIONS = "M3D_Cap.json"
+# Types of question by their number, in the table of five types and in that of yes and no.
+_NUMBERS = ({str(n): kind for n, kind in enumerate(KINDS, start=1)}, {"0": YES_NO})
 _CHOICES = tuple(f"Choice {letter}" for letter in LETTERS[:4])
 COLUMNS = (
     *("Image Path", "Text", "Question Type", "Question"),
@@ -60,6 +63,17 @@ def read_captions(folder: Path, split: str) -> list[Captioned]:
     DatasetError
         Where the listing, a text or a volume's file is not there or not what it should be.
     """
+    return [_sound(item) for item in each_caption(folder, split)]
+
+
+def each_caption(folder: Path, split: str) -> Iterator[Captioned | DatasetError]:
+    """Read a split of M3D-Cap item by item; an error stands where an item cannot be used.
+
+    Raises
+    ------
+    DatasetError
+        Where the listing itself is not there or not what it should be.
+    """
     path = _listing(folder, CAPTIONS)
     try:
         splits = json.loads(path.read_text(encoding="utf-8"))
@@ -68,7 +82,20 @@ def read_captions(folder: Path, split: str) -> list[Captioned]:
     rows = splits.get(split) if isinstance(splits, dict) else None
     if not isinstance(rows, list) or not rows:
         raise DatasetError(f"{path} has no items under {split!r}.")
-    return [_captioned(folder, path, split, place, row) for place, row in enumerate(rows)]
+    for place, row in enumerate(rows):
+        try:
+            yield _captioned(folder, path, split, place, row)
+        except DatasetError as error:
+            yield error
+
+
+_Item = TypeVar("_Item", Captioned, Asked)
+
+
+def _sound(item: _Item | DatasetError) -> _Item:
+    if isinstance(item, DatasetError):
+        raise item
+    return item
 
 
 def _captioned(folder: Path, listing: Path, split: str, place: int, row: object) -> Captioned:
@@ -103,19 +130,42 @@ def read_questions(folder: Path, split: str) -> list[Asked]:
     DatasetError
         Where a column is missing, or a row is not what it should be.
     """
-    path = _listing(folder, f"M3D_VQA_{split}.csv")
+    return [_sound(item) for item in each_question(folder, split)]
+
+
+def each_question(
+    folder: Path, split: str, *, yes_no: bool = False
+) -> Iterator[Asked | DatasetError]:
+    """Read ``M3D_VQA_SPLIT.csv`` row by row; an error stands where a row cannot be used.
+
+    Parameters
+    ----------
+    yes_no
+        Read ``M3D_VQA_yn_SPLIT.csv`` instead, whose questions are of type 0.
+
+    Raises
+    ------
+    DatasetError
+        Where the table cannot be read, lacks a column or holds no questions.
+    """
+    path = _listing(folder, f"M3D_VQA_{'yn_' if yes_no else ''}{split}.csv")
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             table = csv.DictReader(file, strict=True)
             found = [name.strip() for name in table.fieldnames or ()]
             _check_columns(path, found)
             table.fieldnames = found
-            asked = [_asked(folder, path, table.line_num, row) for row in table]
+            rows = 0
+            for row in table:
+                rows += 1
+                try:
+                    yield _asked(folder, path, table.line_num, row, _NUMBERS[yes_no])
+                except DatasetError as error:
+                    yield error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DatasetError(f"{path} cannot be read as a table: {error}.") from error
-    if not asked:
+    if not rows:
         raise DatasetError(f"{path} holds no questions.")
-    return asked
 
 
 def _check_columns(path: Path, found: Sequence[str]) -> None:
@@ -126,13 +176,16 @@ def _check_columns(path: Path, found: Sequence[str]) -> None:
         raise DatasetError(f"{path} lacks the columns {', '.join(missing)}.{beside}")
 
 
-def _asked(folder: Path, path: Path, line: int, row: dict[str, Any]) -> Asked:
-    """Read one row; ``line`` is where it ends in the file."""
+def _asked(
+    folder: Path, path: Path, line: int, row: dict[str, Any], kinds: Mapping[str, str]
+) -> Asked:
+    """Read one row; ``line`` is where it ends in the file, ``kinds`` names its types."""
     if None in row or None in row.values():
         raise DatasetError(f"{path}, line {line}: not as many fields as columns.")
     kind, letter = row["Question Type"].strip(), row["Answer Choice"].strip()
-    if kind not in map(str, range(1, len(KINDS) + 1)):
-        raise DatasetError(f"{path}, line {line}: {kind!r} is no question type from 1 to 5.")
+    if kind not in kinds:
+        known = "question type from 1 to 5" if len(kinds) > 1 else "yes-or-no question, type 0"
+        raise DatasetError(f"{path}, line {line}: {kind!r} is no {known}.")
     choices = [row[name].strip() for name in _CHOICES]
     while choices and not choices[-1]:
         choices.pop()
@@ -144,7 +197,7 @@ def _asked(folder: Path, path: Path, line: int, row: dict[str, Any]) -> Asked:
         raise DatasetError(f"{path}, line {line}: no question, or no answer.")
     # The letter decides, as published, where the answer is worded otherwise than its choice.
     question = Question(
-        KINDS[int(kind) - 1],
+        kinds[kind],
         row["Question"].strip(),
         choices[LETTERS.index(letter)],
         tuple(choices),

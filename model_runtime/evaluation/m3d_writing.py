@@ -24,7 +24,7 @@ from model_runtime.phantom.render import render
 from model_runtime.preprocess import prepare
 from model_runtime.prompt import LETTERS
 
-_STREAM = 11
+QUESTION_STREAM = 11
 """Stream of a case's randomness from which its questions are drawn, as in the evaluation."""
 
 
@@ -60,9 +60,9 @@ def write_m3d(
                 case = sample_case(seed)
                 item = _write_case(folder, case, acquired, settings)
                 rows.append(item)
-                for question in questions(case, np.random.default_rng([seed, _STREAM])):
+                for question in questions(case, np.random.default_rng([seed, QUESTION_STREAM])):
                     name = "" if question.kind in KINDS else "yn_"
-                    writers[name].writerow(_row(item, question))
+                    writers[name].writerow(table_row(item, question))
                 yield case
     (folder / CAPTIONS).write_text(json.dumps(listing, indent=1) + "\n", encoding="utf-8")
 
@@ -85,10 +85,10 @@ def _write_case(
     voxels, matrix = render(case, acquired)
     phase = case.phase.replace(" ", "_").replace("-", "_")
     if settings is None:
-        image = f"{place}/Axial_{phase}.nii.gz"
+        image = f"{place}/{case.plane.capitalize()}_{phase}.nii.gz"
         _write_nifti(folder / image, voxels, matrix, case.region.value)
     else:
-        image = f"{place}/Axial_{phase}.npy"
+        image = f"{place}/{case.plane.capitalize()}_{phase}.npy"
         volume = VolumeInput(str(case.seed), voxels, matrix, "CT", case.region.value.upper())
         np.save(folder / image, prepare(volume, settings, None).grey[None])
     told = report(case, np.random.default_rng(case.seed))
@@ -111,7 +111,8 @@ def _write_nifti(
     sitk.WriteImage(image, str(path), useCompression=True)
 
 
-def _row(item: Mapping[str, str], question: Question) -> dict[str, str | int]:
+def table_row(item: Mapping[str, str], question: Question) -> dict[str, str | int]:
+    """Lay a question out in the columns of M3D-VQA; ``item`` is its entry of M3D-Cap."""
     choices = dict(zip(LETTERS[:4], question.choices, strict=False))
     number = KINDS.index(question.kind) + 1 if question.kind in KINDS else 0
     return {

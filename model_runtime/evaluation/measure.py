@@ -14,7 +14,13 @@ from torch import Tensor
 from model_runtime.evaluation.answers import choose, model_input, write_reports
 from model_runtime.evaluation.findings import score_reports, share
 from model_runtime.phantom.case import Case, sample_case
-from model_runtime.phantom.language import Question, finding_sentences, impression, questions
+from model_runtime.phantom.language import (
+    Question,
+    finding_sentences,
+    impression,
+    questions,
+    technique,
+)
 from model_runtime.training.contrastive import claims_of, encode_texts
 from model_runtime.weights import LoadedModel
 
@@ -111,9 +117,9 @@ def accuracy(asked: Sequence[tuple[int, Question]], given: Sequence[str]) -> Tab
 
 
 def full_text(case: Case) -> str:
-    """Tell findings and impression, as trained."""
+    """Tell technique, findings and impression, as trained."""
     random = np.random.default_rng([case.seed, 13])
-    return " ".join(finding_sentences(case, random)) + " " + impression(case)
+    return " ".join((technique(case), *finding_sentences(case, random), impression(case)))
 
 
 def embed_texts(model: LoadedModel, texts: Sequence[str]) -> Matrix:

@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from model_runtime.decode import Sampling
 from model_runtime.evaluation.m3d import KINDS, DatasetError
 from model_runtime.evaluation.reports import drafts, report_table
-from model_runtime.evaluation.retrieval import COUNTS, distinct_items, retrieval_table
+from model_runtime.evaluation.retrieval import COUNTS, distinct_items, facts_of, retrieval_table
+from model_runtime.evaluation.scoring import embed_captions
 from model_runtime.evaluation.sentences import sentence_calibration
 from model_runtime.evaluation.testset import TestSet
 from model_runtime.evaluation.text_metrics import Metrics, meteor_splitting
@@ -40,7 +41,6 @@ from model_runtime.evaluation.writing import (
     GREEDY,
     PUBLISHED,
     Images,
-    embed_captions,
     encode,
 )
 from model_runtime.weights import LoadedModel
@@ -48,8 +48,6 @@ from model_runtime.weights import LoadedModel
 Table = dict[str, Any]
 PARTS = ("retrieval", "report", "vqa")
 _PLAIN = Metrics()
-_REPORTS = 1000
-"""How many reports the published scripts score."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +59,9 @@ class Protocol:
     clean: bool
     words: str
 
+
+_REPORTS = 1000
+"""How many reports the published scripts score."""
 
 PROTOCOLS = {
     "published": Protocol(
@@ -80,6 +81,22 @@ PROTOCOLS = {
 }
 
 
+@dataclass(frozen=True)
+class Limits:
+    """Of how many items what takes long is computed; None is all. The tables tell each n.
+
+    ``blind``: answers without the image and with another's; ``drawn``: texts that are drawn
+    at temperature 1; ``evidence``: maps.
+    """
+
+    blind: int | None = None
+    drawn: int | None = None
+    evidence: int | None = None
+
+
+_ALL = Limits()
+
+
 @dataclass(frozen=True, eq=False)
 class _Chosen:
     """The items that a protocol takes, with what the model sees of them."""
@@ -87,6 +104,7 @@ class _Chosen:
     test: TestSet
     images: Images | None
     vectors: NDArray[np.float32] | None
+    limits: Limits
 
 
 def evaluate(
@@ -95,6 +113,8 @@ def evaluate(
     parts: Sequence[str],
     protocols: Sequence[Protocol],
     metrics: Metrics = _PLAIN,
+    *,
+    limits: Limits = _ALL,
 ) -> tuple[Table, Table]:
     """Run some parts under some protocols.
 
@@ -104,6 +124,8 @@ def evaluate(
         Out of :data:`PARTS`.
     metrics
         Where WordNet is, and BERTScore's model if there is one.
+    limits
+        Of how many items what takes long is computed.
 
     Returns
     -------
@@ -126,7 +148,7 @@ def evaluate(
         wordnet(metrics.wordnet)
     with torch.inference_mode():
         images, vectors = encode(model, test.items, images=texts, vectors="retrieval" in parts)
-    chosen = _Chosen(test, images, vectors)
+    chosen = _Chosen(test, images, vectors, limits)
     said: Table = {protocol.name: {} for protocol in protocols}
     results: Table = {
         "data": test.name,
@@ -166,21 +188,26 @@ def _retrieval(model: LoadedModel, chosen: _Chosen, protocol: Protocol) -> Table
     part = _taken(chosen, _captioned(chosen.test, protocol)[: max(COUNTS)])
     assert part.vectors is not None
     captions = [item.caption for item in part.test.items]
+    facts = [facts_of(item.case) for item in part.test.items if item.case]
     places = {caption: n for n, caption in enumerate(dict.fromkeys(captions))}
     with torch.inference_mode():
         texts = embed_captions(model, list(places))
     # Each caption is scored once: a product may differ in its last bits from column to column,
     # and would then break the ties of repeated captions.
     scores = part.vectors.astype(np.float64) @ texts.T.astype(np.float64)
-    return retrieval_table(scores[:, [places[caption] for caption in captions]], captions)
+    scores = scores[:, [places[caption] for caption in captions]]
+    return retrieval_table(scores, captions, facts=facts if len(facts) == len(captions) else None)
 
 
 def _reports(
     model: LoadedModel, chosen: _Chosen, protocol: Protocol, written: Table, metrics: Metrics
 ) -> Table:
-    part = _taken(chosen, _captioned(chosen.test, protocol)[:_REPORTS])
+    most = _REPORTS if protocol.clean else _least(_REPORTS, chosen.limits.drawn)
+    part = _taken(chosen, _captioned(chosen.test, protocol)[:most])
     assert part.images is not None
-    written["reports"], rows = drafts(model, part.test, part.images, protocol.sampling)
+    written["reports"], rows = drafts(
+        model, part.test, part.images, protocol.sampling, chosen.limits.blind
+    )
     table = report_table(part.test, written["reports"], metrics) | {"n": len(part.test.items)}
     cases = [item.case for item in part.test.items if item.case is not None]
     if protocol.clean and len(cases) == len(rows):
@@ -192,22 +219,25 @@ def _questions(
     model: LoadedModel, chosen: _Chosen, protocol: Protocol, written: Table, metrics: Metrics
 ) -> Table:
     left_out = chosen.test.trained if protocol.clean else frozenset[int]()
-    part = _taken(chosen, [n for n in range(len(chosen.test.items)) if n not in left_out])
-    test, images = part.test, part.images
+    places = [n for n in range(len(chosen.test.items)) if n not in left_out]
+    part = _taken(chosen, places if protocol.clean else places[: chosen.limits.drawn])
+    test, images, blind = part.test, part.images, chosen.limits.blind
     if not protocol.clean:
         # The published tables know five types only.
         test = replace(test, asked=[pair for pair in test.asked if pair[1].kind in KINDS])
     assert images is not None
     if not test.asked:
         raise DatasetError("There are no questions about the items that are left.")
-    written["open questions"] = open_answers(model, test, images, protocol.sampling)
-    written["closed questions"] = letter_answers(model, test, images, protocol.sampling)
+    test = replace(test, asked=sorted(test.asked, key=lambda pair: pair[0]))
+    how = (model, test, images, protocol.sampling, blind)
+    written["open questions"] = open_answers(*how)
+    written["closed questions"] = letter_answers(*how)
     table: Table = {
         "open questions": open_table(test, written["open questions"], metrics),
         "closed questions, letter rule": letter_table(test, written["closed questions"]),
     }
     if protocol.clean:
-        shares = likelihoods(model, test, images)
+        shares = likelihoods(model, test, images, blind)
         table["closed questions, likelihood"] = likelihood_table(test, shares)
     return table
 
@@ -235,4 +265,9 @@ def _taken(chosen: _Chosen, places: Sequence[int]) -> _Chosen:
         ),
         None if chosen.images is None else chosen.images.take(places),
         None if chosen.vectors is None else chosen.vectors[list(places)],
+        chosen.limits,
     )
+
+
+def _least(first: int, second: int | None) -> int:
+    return first if second is None else min(first, second)

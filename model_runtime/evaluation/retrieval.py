@@ -9,14 +9,15 @@ such ties by themselves, so they are counted too, and the clean protocol leaves 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime.evaluation.intervals import estimate, mean_of
+from model_runtime.phantom.case import Case
 
 COUNTS = (100, 500, 1000, 2000)
 KS = (1, 5, 10)
@@ -71,6 +72,7 @@ def retrieval_table(
     scores: NDArray[np.floating[Any]],
     captions: Sequence[str],
     counts: Sequence[int] = COUNTS,
+    facts: Sequence[Hashable] | None = None,
 ) -> dict[str, Any]:
     """R@1, R@5 and R@10 both ways among the first 100, 500, 1000 and 2000 items.
 
@@ -80,6 +82,9 @@ def retrieval_table(
         Similarity of volume (row) and caption (column).
     captions
         The texts, in the order of the columns.
+    facts
+        What there is to tell about each item, where that is known; items of which it is the
+        same differ in their words only.
 
     Returns
     -------
@@ -88,7 +93,22 @@ def retrieval_table(
         are taken where they are fewer than the smallest number.
     """
     reached = [count for count in counts if count <= len(captions)] or [len(captions)]
-    return {str(count): _among_first(scores[:count, :count], captions[:count]) for count in reached}
+    return {
+        str(count): _among_first(scores[:count, :count], captions[:count], facts and facts[:count])
+        for count in reached
+    }
+
+
+def facts_of(case: Case) -> Hashable:
+    """Tell all that a report of a case tells, apart from its words."""
+    told = [replace(finding, at=(0.0, 0.0, 0.0)) for finding in case.findings]
+    return case.region, case.plane, case.phase, tuple(sorted(told, key=repr))
+
+
+def ceiling(facts: Sequence[Hashable]) -> float:
+    """R@1 in percent of a search that tells all items apart but those that are alike."""
+    held = Counter(facts)
+    return 100 * float(np.mean([1 / held[fact] for fact in facts]))
 
 
 def distinct_items(captions: Sequence[str]) -> list[int]:
@@ -99,13 +119,19 @@ def distinct_items(captions: Sequence[str]) -> list[int]:
     return list(first.values())
 
 
-def _among_first(scores: NDArray[np.floating[Any]], captions: Sequence[str]) -> dict[str, Any]:
-    held = Counter(_plain(caption) for caption in captions)
+def _among_first(
+    scores: NDArray[np.floating[Any]], captions: Sequence[str], facts: Sequence[Hashable] | None
+) -> dict[str, Any]:
+    plain = [_plain(caption) for caption in captions]
+    held = Counter(plain)
     table: dict[str, Any] = {
         "items": len(captions),
         "items whose caption another has too": sum(n for n in held.values() if n > 1),
         "captions that occur more than once": sum(n > 1 for n in held.values()),
+        "R@1 ceiling, identical reports": ceiling(plain),
     }
+    if facts:
+        table["R@1 ceiling, identical facts"] = ceiling(facts)
     for way, matrix in zip(WAYS, (scores, scores.T), strict=True):
         ranks = rank_own(matrix)
         table[way] = {"queries with ties": int((ranks.equal > 0).sum())}

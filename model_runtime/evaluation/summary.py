@@ -78,9 +78,17 @@ def _retrieval(counts: Table) -> Iterator[str]:
     )
     yield "Ties count by chance. " + " ".join(
         f"Of the first {count}, "
-        f"{rows['items whose caption another has too']} have a caption that another has too."
+        f"{rows['items whose caption another has too']} have a caption that another has too: "
+        f"R@1 can be at most {_ceilings(rows)}."
         for count, rows in counts.items()
     ) + "\n"
+
+
+def _ceilings(rows: Table) -> str:
+    words = f"{rows['R@1 ceiling, identical reports']:.1f}"
+    if "R@1 ceiling, identical facts" in rows:
+        words += f" ({rows['R@1 ceiling, identical facts']:.1f} where the words tell nothing)"
+    return words
 
 
 def _reports(rows: Table) -> Iterator[str]:

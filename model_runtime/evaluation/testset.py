@@ -26,13 +26,16 @@ from model_runtime.evaluation.m3d import (
 from model_runtime.evaluation.measure import full_text
 from model_runtime.phantom.case import Case, sample_case
 from model_runtime.phantom.language import Question, questions, report
+from model_runtime.phantom.splits import FIRST_SEEDS, seeds_of
 from model_runtime.preprocess import UnsuitableVolumeError, prepare
 from model_runtime.weights import LoadedModel
 
-TEST_SEED = 200_000
+TEST_SEED = FIRST_SEEDS["test"]
 _QUESTION_STREAM = 11
 TRAINED = 4000
 """Training cases of the demonstration model: seeds from 0."""
+Drawn = Callable[[Case], Tensor]
+"""Gives the volume of a case in [0, 1], shape (z, y, x)."""
 Frequent = Counter[tuple[str, str, str]]
 """How often each answer was right: by type, question and answer."""
 
@@ -67,10 +70,20 @@ class TestSet:
     overlap: dict[str, Any] = field(default_factory=dict)
 
 
-def load_testset(name: str, trained: int = TRAINED) -> TestSet:
+def load_testset(
+    name: str, trained: int = TRAINED, held_out: bool = False, drawn: Drawn | None = None
+) -> TestSet:
     """Open ``phantom:N``, the first N test seeds, or a folder in M3D's layout.
 
-    ``trained`` is how many seeds from 0 a model for the phantoms was trained on.
+    Parameters
+    ----------
+    trained
+        How many seeds from 0 a model for the phantoms was trained on.
+    held_out
+        Take the phantoms of the style, of words and pictures, that is never trained on.
+    drawn
+        Gives the volumes of phantoms, straight on the model's grid; without, each is scanned
+        and prepared as the program does, which takes about ten times as long.
 
     Raises
     ------
@@ -78,10 +91,25 @@ def load_testset(name: str, trained: int = TRAINED) -> TestSet:
         Where the name is neither, or an item of the folder cannot be used.
     """
     if name.startswith("phantom:"):
-        return phantoms(range(TEST_SEED, TEST_SEED + phantom_count(name)), trained)
+        return phantoms(phantom_seeds(name, held_out), trained, held_out, drawn)
     if not Path(name).is_dir():
         raise DatasetError(f"{name!r} is neither a folder nor phantom:N with N of at least 1.")
+    if held_out:
+        raise DatasetError("Only phantoms have a held-out style.")
     return from_disk(Path(name))
+
+
+def phantom_seeds(name: str, held_out: bool = False) -> range:
+    """List the seeds of ``phantom:N`` in the usual or the held-out style.
+
+    Raises
+    ------
+    DatasetError
+    """
+    try:
+        return seeds_of("held-out style" if held_out else "test", phantom_count(name))
+    except ValueError as error:
+        raise DatasetError(f"{name!r}: {error}.") from error
 
 
 def phantom_count(name: str) -> int:
@@ -97,10 +125,15 @@ def phantom_count(name: str) -> int:
     return int(count)
 
 
-def phantoms(seeds: Sequence[int], training: int = TRAINED) -> TestSet:
+def phantoms(
+    seeds: Sequence[int],
+    training: int = TRAINED,
+    held_out: bool = False,
+    drawn: Drawn | None = None,
+) -> TestSet:
     """Draw the test items of some seeds; compare them with so many training seeds."""
-    cases = [sample_case(seed) for seed in seeds]
-    items = [_phantom_item(case) for case in cases]
+    cases = [sample_case(seed, held_out) for seed in seeds]
+    items = [_phantom_item(case, drawn) for case in cases]
     asked = [
         (place, question)
         for place, case in enumerate(cases)
@@ -109,24 +142,30 @@ def phantoms(seeds: Sequence[int], training: int = TRAINED) -> TestSet:
     trained = [sample_case(seed) for seed in range(training)]
     seen = [DiskItem(Path(f"synthetic {case.seed}"), _report(case)) for case in trained]
     told = [DiskItem(Path(item.name), item.report) for item in items]
+    style = ", in the held-out style of words and pictures" if held_out else ""
     return TestSet(
-        f"synthetic cases, seeds {seeds[0]} to {seeds[-1]}",
+        f"synthetic cases, seeds {seeds[0]} to {seeds[-1]}{style}",
         items,
         asked,
         counted(question for case in trained for question in _questions(case)),
         _commonest(item.text for item in seen),
         in_training(seen, told),
-        (f"overlap and frequent answers: against the training seeds 0 to {training - 1}",),
+        (
+            f"overlap and frequent answers: against the training seeds 0 to {training - 1}",
+            "volumes: drawn straight on the model's grid"
+            if drawn
+            else "volumes: scanned and prepared as the program does",
+        ),
         overlap(seen, told),
     )
 
 
-def _phantom_item(case: Case) -> Item:
+def _phantom_item(case: Case, drawn: Drawn | None) -> Item:
     return Item(
         f"synthetic {case.seed}",
         full_text(case),
         _report(case),
-        lambda model: model_input(case, model)[None],
+        lambda model: drawn(case)[None, None] if drawn else model_input(case, model)[None],
         case,
     )
 

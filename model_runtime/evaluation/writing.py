@@ -1,4 +1,4 @@
-"""What a model writes, chooses and embeds for many test items at a time.
+"""What a model sees of many test items at a time, and what it writes about them.
 
 Unlike :mod:`.answers`, which serves the demonstration model's own measurements, the words
 around a question are those of the model's configuration, so published models fit too.
@@ -15,13 +15,19 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_runtime.batching import Ask, Row, write_together
+from model_runtime.dcformer import DCFormer
 from model_runtime.decode import Sampling, prefix_cache
 from model_runtime.evaluation.testset import Item
+from model_runtime.fast_encoder import FastEncoder
 from model_runtime.phantom.language import Question
-from model_runtime.prompt import choice_answer, question_prompt
-from model_runtime.weights import LoadedModel, text_ids
+from model_runtime.prompt import question_prompt
+from model_runtime.stepping import KeyValues, LayerKeyValues
+from model_runtime.weights import LoadedModel
 
-_TOGETHER = 40
+TOGETHER = 64
+"""Texts in a batch."""
+_ENCODED = 4
+BROKEN = "The model computed values that are not numbers."
 GREEDY = Sampling()
 PUBLISHED = Sampling(temperature=1.0, top_p=1.0, seed=42)
 """As the published scripts draw: temperature 1, no nucleus, seed 42."""
@@ -75,23 +81,30 @@ def encode(
     WeightsError
         Where vectors are asked of a model without a contrastive encoder.
     """
-    device = next(model.vlm.parameters()).device
+    seeing = _encoder(model.vlm.encoder) if images else None
+    finding = _encoder(model.siglip.vision_encoder) if vectors else None
     seen, found = [], []
-    for item in items:
-        volume = item.volume(model).to(device)
-        if images:
-            seen.append(_image(model, volume))
-        if vectors:
-            found.append(model.siglip.embed_volume(volume).float().cpu())
-    rows = torch.cat(found).numpy() if vectors else None
-    if not images:
+    for start in range(0, len(items), _ENCODED):
+        part = [item.volume(model) for item in items[start : start + _ENCODED]]
+        volumes = torch.cat(part).to(next(model.vlm.parameters()).device)
+        if seeing:
+            seen.append(_image(model, seeing, volumes))
+        if finding:
+            found.append(model.siglip.project_volume(finding(volumes)[-1]).float().cpu())
+    rows = torch.cat(found).numpy() if finding else None
+    if not seeing:
         return None, rows
-    own, blank = torch.cat(seen), _image(model, torch.zeros_like(volume))
+    own, blank = torch.cat(seen), _image(model, seeing, torch.zeros_like(volumes[:1]))
     return Images(own, blank.expand(len(own), -1, -1), own.roll(1, dims=0)), rows
 
 
-def _image(model: LoadedModel, volume: Tensor) -> Tensor:
-    states = model.vlm.encoder(volume)
+def _encoder(plain: DCFormer) -> FastEncoder | DCFormer:
+    """Take the form for inference, as the program does, where there is one."""
+    return FastEncoder(plain) if plain.config.blocks[0] == 1 else plain
+
+
+def _image(model: LoadedModel, encoder: FastEncoder | DCFormer, volumes: Tensor) -> Tensor:
+    states = encoder(volumes)
     return model.vlm.project(states[-2], states[-1])
 
 
@@ -138,25 +151,38 @@ def _written(
     sampling: Sampling,
     limit: int,
 ) -> list[Row]:
-    out: list[Row] = []
-    for start in range(0, len(asked), _TOGETHER):
-        part = asked[start : start + _TOGETHER]
-        # Questions about one image start from one cache; each ask copies it.
-        caches = {row: prefix_cache(model.vlm, images[row][None]) for row in {r for r, _ in part}}
+    """Write in batches of prompts of like length; the results stand in the order asked."""
+    prompts = [prompt_ids(model, prompt) for _, prompt in asked]
+    order = sorted(range(len(asked)), key=lambda place: len(prompts[place]))
+    out: dict[int, Row] = {}
+    for start in range(0, len(order), TOGETHER):
+        part = order[start : start + TOGETHER]
+        prefixes = _prefixes(model, images[[asked[place][0] for place in part]])
         asks = [
-            Ask(
-                caches[row],
-                _ids(model, prompt),
-                replace(sampling, seed=sampling.seed + start + place),
-                limit,
-            )
-            for place, (row, prompt) in enumerate(part)
+            Ask(prefix, prompts[place], replace(sampling, seed=sampling.seed + place), limit)
+            for prefix, place in zip(prefixes, part, strict=True)
         ]
         rows = write_together(model.vlm, asks)
         if any(row.broken for row in rows):
-            raise BrokenAnswerError("The model computed values that are not numbers.")
-        out += rows
-    return out
+            raise BrokenAnswerError(BROKEN)
+        out.update(zip(part, rows, strict=True))
+    return [out[place] for place in range(len(asked))]
+
+
+def _prefixes(model: LoadedModel, images: Tensor) -> list[KeyValues]:
+    """Run image tokens through the decoder together; a cache for each row."""
+    whole = prefix_cache(model.vlm, images)
+    kept = [(layer.keys, layer.values) for layer in whole.layers]
+    return [
+        KeyValues(
+            [
+                LayerKeyValues(keys[row : row + 1], values[row : row + 1])
+                for keys, values in kept
+                if keys is not None and values is not None
+            ]
+        )
+        for row in range(len(images))
+    ]
 
 
 def report_prompt(model: LoadedModel) -> str:
@@ -170,71 +196,7 @@ def asking(model: LoadedModel, question: Question, closed: bool) -> str:
     return model.config.vlm.prompt.before_question + question_prompt(question.text, choices)
 
 
-def choice_shares(
-    model: LoadedModel, images: Tensor, asked: Sequence[tuple[int, Question]]
-) -> list[NDArray[np.float64]]:
-    """Probability of each choice of each question, from the likelihood of its wording."""
-    before = model.config.vlm.prompt.before_answer
-    lines = [
-        (row, asking(model, question, closed=True), before + choice_answer(question.choices, n))
-        for row, question in asked
-        for n in range(len(question.choices))
-    ]
-    scores: list[float] = []
-    for start in range(0, len(lines), 2 * _TOGETHER):
-        scores += _likelihoods(model, images, lines[start : start + 2 * _TOGETHER])
-    shares, place = [], 0
-    for _, question in asked:
-        mine = np.array(scores[place : place + len(question.choices)])
-        place += len(question.choices)
-        shares.append(np.exp(mine - mine.max()) / np.exp(mine - mine.max()).sum())
-    return shares
-
-
-def _likelihoods(
-    model: LoadedModel, images: Tensor, lines: Sequence[tuple[int, str, str]]
-) -> list[float]:
-    """Natural-log probability of the answer in each line (row, prompt, answer).
-
-    Raises
-    ------
-    BrokenAnswerError
-    """
-    prompts = [_ids(model, prompt) for _, prompt, _ in lines]
-    answers = [
-        model.tokenizer.encode(answer, add_special_tokens=False).ids for *_, answer in lines
-    ]
-    spans = [(len(p), len(p) + len(a)) for p, a in zip(prompts, answers, strict=True)]
-    width = max(end for _, end in spans)
-    ids = torch.zeros((len(lines), width), dtype=torch.long)
-    mask = torch.zeros_like(ids)
-    for n, (prompt, answer) in enumerate(zip(prompts, answers, strict=True)):
-        ids[n, : spans[n][1]] = torch.tensor([*prompt, *answer])
-        mask[n, : spans[n][1]] = 1
-    rows = images[[row for row, *_ in lines]]
-    ids, mask = ids.to(rows.device), mask.to(rows.device)
-    front = rows.shape[1]
-    embeddings = torch.cat((rows, model.vlm.embed(ids)), dim=1)
-    whole = torch.nn.functional.pad(mask, (front, 0), value=1)
-    logits = model.vlm.logits(embeddings, whole)[:, front - 1 : -1].float()
-    each = torch.log_softmax(logits, dim=-1).gather(2, ids[..., None])[..., 0].cpu()
-    sums = [float(each[n, start:end].sum()) for n, (start, end) in enumerate(spans)]
-    if not np.isfinite(sums).all():
-        raise BrokenAnswerError("The model computed values that are not numbers.")
-    return sums
-
-
-def _ids(model: LoadedModel, prompt: str) -> list[int]:
+def prompt_ids(model: LoadedModel, prompt: str) -> list[int]:
+    """Cut a prompt into tokens as the model was given it in training."""
     ids: list[int] = model.tokenizer.encode(prompt, add_special_tokens=False).ids
     return ids[1:] if model.config.vlm.prompt.drops_first_text_token else ids
-
-
-def embed_captions(model: LoadedModel, captions: Sequence[str]) -> NDArray[np.float32]:
-    """Compute unit vectors of texts, shape (N, width)."""
-    device = model.siglip.t_prime.device
-    rows = []
-    for caption in captions:
-        ids = torch.tensor([text_ids(model, caption)], device=device)
-        rows.append(model.siglip.embed_text(ids, torch.ones_like(ids)).float().cpu())
-    out: NDArray[np.float32] = torch.cat(rows).numpy()
-    return out
