@@ -13,7 +13,7 @@ from model_runtime.phantom.dense import draw, draw_cases
 from model_runtime.phantom.render import build_scene, half_size
 from model_runtime.phantom.scene import Ball, Column, Half, Rod, Scene, Texture
 
-SHAPE = (10, 20, 22)
+SHAPE = (8, 16, 18)
 TOLERANCE = 0.1
 """HU; far less than the noise."""
 
@@ -34,7 +34,13 @@ def test_a_case_is_the_same_in_torch(region):
     np.testing.assert_allclose(dense.hu.numpy(), canvas.hu, atol=TOLERANCE)
     assert canvas.coverage.max() > 0
     np.testing.assert_allclose(dense.coverage.numpy(), canvas.coverage, atol=1e-3)
-    np.testing.assert_array_equal(draw_cases([case], SHAPE)[0].numpy(), dense.hu.numpy())
+
+
+def test_a_batch_holds_its_cases():
+    cases = [c for c in map(sample_case, range(60)) if c.region is Region.HEAD][:2]
+    first, second = draw_cases(cases, SHAPE)
+    np.testing.assert_array_equal(first, draw_cases(cases[:1], SHAPE)[0])
+    assert (first - second).abs().max() > 100
 
 
 def test_every_solid_and_way_of_painting_is_the_same_in_torch():
