@@ -1,8 +1,9 @@
 """Make synthetic studies, case folders, contact sheets and prior cases.
 
 ``python -m model_runtime.phantom study OUT --seed N`` writes a DICOM series,
+``dataset OUT --split train --count N`` writes a split in M3D's layout, as NIfTI or as DICOM,
 ``cases OUT --seeds A:B`` writes an npz (HU, matrix, truth) and a report a case,
-``gallery OUT.png --seeds A:B`` writes axial and coronal pictures to look at,
+``gallery OUT.png --seeds A:B`` writes axial, coronal and sagittal pictures to look at,
 ``priors OUT --seeds A:B`` writes the listing and thumbnails of the bundled index.
 """
 
@@ -16,14 +17,17 @@ from pathlib import Path
 import imagecodecs
 import numpy as np
 
-from model_runtime.phantom.case import sample_case
+from model_runtime.evaluation.m3d import DatasetError
+from model_runtime.phantom.case import PLANES, sample_case
+from model_runtime.phantom.dataset_cases import LAYOUTS
 from model_runtime.phantom.dicom import write_study
 from model_runtime.phantom.language import report, short_name, truth
-from model_runtime.phantom.preview import planes, sheet
+from model_runtime.phantom.preview import Look, sheet
 from model_runtime.phantom.priors import PRIOR_SEEDS, write_priors
 from model_runtime.phantom.render import render
 
 STUDY_SEED = 414_902
+_SPLITS = ("train", "validation", "test", "held-out")
 
 
 def _seeds(text: str) -> range:
@@ -48,6 +52,12 @@ def _shape(text: str) -> tuple[int, int, int]:
     return z, y, x
 
 
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of at least 1")
+    return int(text)
+
+
 def _study(options: argparse.Namespace) -> None:
     case = sample_case(options.seed)
     files = write_study(case, options.out, options.shape)
@@ -68,14 +78,34 @@ def _cases(options: argparse.Namespace) -> None:
         print(file.name)
 
 
+def _dataset(options: argparse.Namespace) -> None:
+    from model_runtime.phantom.dataset import DataSet, summary, write_dataset
+
+    layouts = LAYOUTS if options.layout == "all" else (options.layout,)
+    data = DataSet(options.out, options.split, options.count, layouts, options.shape)
+    written = 0
+    for done, new in enumerate(write_dataset(data, options.processes), start=1):
+        written += new
+        print(f"\r{done} of {data.count}", end="", file=sys.stderr, flush=True)
+    print(file=sys.stderr)
+    print(f"{written} of {data.count} {data.split} cases written, the others were there")
+    for line in summary(options.out):
+        print(line)
+
+
 def _gallery(options: argparse.Namespace) -> None:
-    pictures = [picture for seed in options.seeds for picture in planes(sample_case(seed), 256)]
-    options.out.write_bytes(imagecodecs.png_encode(sheet(pictures, 8)))
-    print(f"{len(pictures) // 2} cases in {options.out}")
+    looks = [Look.at(sample_case(seed, options.held_out)) for seed in options.seeds]
+    pictures = [
+        (look.outlined if options.masks else look.picture)(plane, options.pixels)
+        for look in looks
+        for plane in PLANES
+    ]
+    options.out.write_bytes(imagecodecs.png_encode(sheet(pictures, 6)))
+    print(f"{len(looks)} cases in {options.out}")
 
 
 def _priors(options: argparse.Namespace) -> None:
-    count = sum(1 for _ in write_priors(options.out, options.seeds))
+    count = sum(1 for _ in write_priors(options.out, options.seeds, options.processes))
     print(f"{count} prior cases in {options.out}")
 
 
@@ -88,11 +118,22 @@ def _parser() -> argparse.ArgumentParser:
     cases = jobs.add_parser("cases", help="write volumes with truth and reports")
     cases.add_argument("--seeds", type=_seeds, required=True, metavar="A:B")
     cases.add_argument("--shape", type=_shape, default=(64, 128, 128), metavar="Z,Y,X")
+    dataset = jobs.add_parser("dataset", help="write a split: M3D's layout, NIfTI, DICOM")
+    dataset.add_argument("--split", choices=_SPLITS, required=True)
+    dataset.add_argument("--count", type=_positive, required=True)
+    dataset.add_argument("--shape", type=_shape, metavar="Z,Y,X")
+    dataset.add_argument("--layout", choices=(*LAYOUTS, "all"), default="m3d")
+    dataset.add_argument("--processes", type=_positive, default=2)
     gallery = jobs.add_parser("gallery", help="write a contact sheet")
     gallery.add_argument("--seeds", type=_seeds, default=range(16), metavar="A:B")
+    gallery.add_argument("--masks", action="store_true", help="outline the findings")
+    gallery.add_argument("--held-out", action="store_true", help="in the held-out style")
+    gallery.add_argument("--pixels", type=_positive, default=256)
     priors = jobs.add_parser("priors", help="write the prior cases of the bundled index")
     priors.add_argument("--seeds", type=_seeds, default=PRIOR_SEEDS, metavar="A:B")
-    for job, run in ((study, _study), (cases, _cases), (gallery, _gallery), (priors, _priors)):
+    priors.add_argument("--processes", type=_positive, default=2)
+    runs = {study: _study, dataset: _dataset, cases: _cases, gallery: _gallery, priors: _priors}
+    for job, run in runs.items():
         job.add_argument("out", type=Path)
         job.set_defaults(run=run)
     return parser
@@ -103,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except OSError as error:
+    except (OSError, ValueError, DatasetError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0
