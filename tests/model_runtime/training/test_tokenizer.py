@@ -30,3 +30,13 @@ def test_reports_survive_and_digits_stand_alone(words: Tokenizer) -> None:
 
 def test_special_tokens_come_first(words: Tokenizer) -> None:
     assert [words.token_to_id(token) for token in SPECIAL_TOKENS] == [0, 1, 2, 3, 4]
+
+
+def test_the_words_of_the_reports_are_few_and_whole() -> None:
+    """The vocabulary of the demonstration: below 1500 tokens, about one for each word."""
+    words = train_tokenizer(range(600), 1500)
+    assert words.get_vocab_size() < 1500
+    texts = [report(sample_case(seed), np.random.default_rng(seed)) for seed in range(2000, 2060)]
+    tokens = sum(len(words.encode(text).ids) for text in texts)
+    assert tokens < 1.5 * sum(len(text.split()) for text in texts)
+    assert max(len(words.encode(text).ids) for text in texts) < 224
