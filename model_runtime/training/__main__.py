@@ -67,6 +67,8 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     contrastive = commands.add_parser("contrastive", help="stage one: SigLIP")
     contrastive.set_defaults(job=jobs.contrastive)
+    align = commands.add_parser("align", help="end of stage one: the common space on features")
+    align.set_defaults(job=jobs.align)
     projector = commands.add_parser("projector", help="stage two: a finished model's projector")
     projector.add_argument("--base", type=Path, required=True, help="the model folder")
     projector.add_argument("--fresh", action="store_true", help="begin with a new projector")
@@ -76,7 +78,7 @@ def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     instruct.add_argument("--base", type=Path, help="train low-rank adapters on this model folder")
     instruct.set_defaults(job=jobs.instruct)
-    for stage in (contrastive, projector, instruct):
+    for stage in (contrastive, align, projector, instruct):
         stage.add_argument("--recipe", help="demo, published or a YAML file; flags override it")
         stage.add_argument("--steps", type=int)
         stage.add_argument("--batch", type=int)

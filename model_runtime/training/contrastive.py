@@ -62,15 +62,18 @@ def claims_of(case: Case) -> frozenset[str]:
     return frozenset(told)
 
 
-def draw_text(case: Case, random: Random) -> Text:
-    """Draw all sentences, an impression or one finding as a user would type it."""
+def draw_text(case: Case, random: Random, whole: float = 0.45) -> Text:
+    """Draw all sentences, an impression or one finding as a user would type it.
+
+    ``whole`` is the share of the first; of the rest, four in eleven are impressions.
+    """
     names = names_of(case)
     kind = random.random()
-    if kind < 0.45:
+    if kind < whole:
         # Sizes and normal organs make it this case's own: nobody else's match.
         sentences = (technique(case), *finding_sentences(case, random), impression(case))
         return Text(" ".join(sentences), frozenset((f"case {case.seed}",)), whole=True)
-    if kind < 0.65 or not names:
+    if kind < whole + 4 * (1 - whole) / 11 or not names:
         return Text(_case(impression(case), random), names, whole=True)
     typed = sorted(claims_of(case))
     one = typed[int(random.integers(len(typed)))]
@@ -226,8 +229,7 @@ class ContrastiveStage:
         siglip, device = self.module.siglip, device_of(self.module)
         # Half precision is for the texts: on a processor it does not speed up the convolutions,
         # and grey steps of small lesions are fine ones.
-        half = device.type == "cuda" and torch.is_autocast_enabled("cuda")
-        with torch.autocast(device.type, enabled=half):
+        with torch.autocast("cpu", enabled=False):
             states = hidden_states(siglip.vision_encoder, batch.volume.to(device))
             image = siglip.project_volume(states[-1])
         words = siglip.embed_text(batch.ids.to(device), batch.mask.to(device)).float()

@@ -22,9 +22,13 @@ def run_config(run: Path) -> tuple[ModelConfig, Tokenizer]:
 
 
 def trained_siglip(run: Path) -> Siglip:
-    """Load stage one's network."""
+    """Load stage one's network, after the alignment of its common space if there was one."""
     siglip = Siglip(run_config(run)[0].siglip)
-    siglip.load_state_dict(_part(run / "contrastive" / "checkpoint.pt", "siglip."))
+    aligned = run / "align" / "checkpoint.pt"
+    if aligned.is_file():
+        siglip.load_state_dict(_part(aligned, ""))
+    else:
+        siglip.load_state_dict(_part(run / "contrastive" / "checkpoint.pt", "siglip."))
     return siglip.eval()
 
 

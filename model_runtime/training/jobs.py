@@ -11,6 +11,7 @@ from tokenizers import Tokenizer
 
 from model_runtime.config import ModelConfig, demo_config
 from model_runtime.training.adapted import PROJECTOR_ALONE, AdaptedStage
+from model_runtime.training.alignment import AlignmentStage
 from model_runtime.training.contrastive import ContrastiveStage
 from model_runtime.training.export import export, trained_siglip
 from model_runtime.training.features import Features, compute_features
@@ -63,6 +64,17 @@ def features(given: argparse.Namespace) -> None:
     siglip = trained_siglip(given.run).to(given.device)
     computed = compute_features(siglip.vision_encoder, _store(given), given.views)
     computed.save(given.run / "features.npz")
+
+
+def align(given: argparse.Namespace) -> None:
+    """Train the common space of stage one on, in larger batches, on features."""
+    recipe, stage = _recipe(given, "align")
+    words, _ = _words(given.run)
+    torch.manual_seed(stage.seed)
+    states = Features.load(given.run / "features.npz")
+    trainee = AlignmentStage(trained_siglip(given.run), words, states, recipe.objective)
+    trainee.module.to(given.device)
+    train(trainee, stage.for_cases(len(states.seeds)), given.run / "align")
 
 
 def projector(given: argparse.Namespace) -> None:

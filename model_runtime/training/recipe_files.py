@@ -116,6 +116,7 @@ class TrainingRecipe:
 
     name: str
     contrastive: StageRecipe | None = None
+    align: StageRecipe | None = None
     projector: StageRecipe | None = None
     instruct: StageRecipe | None = None
     adapters: StageRecipe | None = None
@@ -138,7 +139,7 @@ class TrainingRecipe:
         raise RecipeError(f"The recipe {self.name} has no stage {name}, only {', '.join(there)}.")
 
 
-_STAGES = ("contrastive", "projector", "instruct", "adapters")
+_STAGES = ("contrastive", "align", "projector", "instruct", "adapters")
 
 
 def read_recipe(name: str) -> TrainingRecipe:
