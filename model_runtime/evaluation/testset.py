@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from model_runtime.api import VolumeInput
 from model_runtime.evaluation.answers import model_input
 from model_runtime.evaluation.m3d import Captioned as DiskItem
 from model_runtime.evaluation.m3d import (
@@ -20,14 +19,13 @@ from model_runtime.evaluation.m3d import (
     in_training,
     overlap,
     read_captions,
-    read_prepared,
     read_questions,
 )
+from model_runtime.evaluation.m3d_volumes import read_grey
 from model_runtime.evaluation.measure import full_text
 from model_runtime.phantom.case import Case, sample_case
 from model_runtime.phantom.language import Question, questions, report
 from model_runtime.phantom.splits import FIRST_SEEDS, seeds_of
-from model_runtime.preprocess import UnsuitableVolumeError, prepare
 from model_runtime.weights import LoadedModel
 
 TEST_SEED = FIRST_SEEDS["test"]
@@ -230,44 +228,8 @@ def _disk_item(path: Path, text: str) -> Item:
 def read_volume(path: Path, model: LoadedModel) -> Tensor:
     """Read a volume for a model, shape (1, 1, z, y, x).
 
-    ``.npy`` files are prepared already and only resized; NIfTI files hold HU and are
-    prepared as the program does.
-
     Raises
     ------
     DatasetError
     """
-    grid = model.config.input.shape
-    if path.suffix == ".npy":
-        grey = torch.from_numpy(read_prepared(path))[None, None]
-        if tuple(grey.shape[2:]) == tuple(grid):
-            return grey
-        return torch.nn.functional.interpolate(grey, tuple(grid), mode="trilinear")
-    volume = read_nifti(path)
-    try:
-        return torch.from_numpy(prepare(volume, model.config.input, None).grey)[None, None]
-    except UnsuitableVolumeError as error:
-        raise DatasetError(f"The volume {path} cannot be used: {error}") from error
-
-
-def read_nifti(path: Path) -> VolumeInput:
-    """Read a CT in HU; NIfTI's coordinates come out as LPS mm.
-
-    Raises
-    ------
-    DatasetError
-    """
-    import SimpleITK as sitk
-
-    try:
-        image = sitk.ReadImage(str(path), sitk.sitkInt16)
-    except RuntimeError as error:
-        raise DatasetError(f"The volume {path} cannot be read: {error}") from error
-    if image.GetDimension() != 3:
-        raise DatasetError(f"{path} has {image.GetDimension()} dimensions, not three.")
-    matrix = np.eye(4)
-    matrix[:3, :3] = np.reshape(image.GetDirection(), (3, 3)) * image.GetSpacing()
-    matrix[:3, 3] = image.GetOrigin()
-    # The header has no field for the body part; its description may name it.
-    told = image.GetMetaData("descrip") if image.HasMetaDataKey("descrip") else ""
-    return VolumeInput(str(path), sitk.GetArrayFromImage(image), matrix, "CT", told)
+    return torch.from_numpy(np.ascontiguousarray(read_grey(path, model.config.input)))[None, None]

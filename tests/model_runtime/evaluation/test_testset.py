@@ -12,8 +12,9 @@ import torch
 from model_runtime.config import InputConfig
 from model_runtime.evaluation import answers
 from model_runtime.evaluation.m3d import DatasetError, read_questions
+from model_runtime.evaluation.m3d_volumes import read_nifti
 from model_runtime.evaluation.m3d_writing import write_m3d
-from model_runtime.evaluation.testset import TestSet, load_testset, read_nifti
+from model_runtime.evaluation.testset import TestSet, load_testset
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.render import render
 from model_runtime.weights import LoadedModel, load_folder
