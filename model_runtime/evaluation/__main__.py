@@ -1,8 +1,10 @@
 """Measure a model folder: retrieval, reports and questions, by the published and a clean protocol.
 
-``python -m model_runtime.evaluation retrieval | report | vqa | all --data phantom:N`` measures
-on the first N held-out synthetic cases, ``--data FOLDER`` on a folder in M3D's layout;
-``write --data phantom:N --out FOLDER`` writes such a folder from phantoms. Without any of
+``python -m model_runtime.evaluation retrieval | report | vqa | evidence | all`` measures, with
+``--data phantom:N`` on the first N synthetic test cases, in the usual or the held-out style,
+with ``--data FOLDER`` on a folder in M3D's layout (no evidence there: lesions are unknown);
+``write --data phantom:N --out FOLDER`` writes such a folder from phantoms; ``document --out
+FOLDER`` puts the figures of an earlier run into EVALUATION.md. Without any of
 these words, the demonstration model's own tables are measured, as its card has them.
 """
 
@@ -10,13 +12,16 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from model_runtime.errors import WeightsError
 from model_runtime.evaluation.answers import ACQUIRED
 from model_runtime.evaluation.bert_score import LAYER, BertMissingError, BertScore
+from model_runtime.evaluation.document import RESULTS, DocumentError, update
 from model_runtime.evaluation.grids import Grids
 from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.m3d_writing import write_m3d
@@ -39,7 +44,8 @@ from model_runtime.weights import LoadedModel, load_folder
 
 HELD_OUT = "held-out"
 _REFUSALS = (
-    *(BertMissingError, BrokenAnswerError, DatasetError, WeightsError, WordNetMissingError),
+    *(BertMissingError, BrokenAnswerError, DatasetError, DocumentError, WeightsError),
+    WordNetMissingError,
     OSError,
 )
 
@@ -52,6 +58,8 @@ def main() -> None:
             _card_tables(given)
         elif given.what == "write":
             _write_phantoms(given)
+        elif given.what == "document":
+            print(f"{given.document}: figures {update(given.document, given.out)}")
         else:
             _protocols(given)
     except _REFUSALS as error:
@@ -64,7 +72,7 @@ def _arguments() -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("what", nargs="?", choices=[*PARTS, "all", "write"])
+    parser.add_argument("what", nargs="?", choices=[*PARTS, "all", "document", "write"])
     parser.add_argument("--model", type=Path, default=Path("resources/models/demo"))
     parser.add_argument("--contrastive", type=Path, help="the published contrastive model")
     parser.add_argument("--data", default="phantom:200", help="phantom:N or a folder")
@@ -86,12 +94,13 @@ def _arguments() -> argparse.Namespace:
     few.add_argument("--blind", type=_positive, metavar="N", help="answers without the image")
     few.add_argument("--drawn", type=_positive, metavar="N", help="texts drawn at temperature 1")
     few.add_argument("--evidence", type=_positive, metavar="N", default=300, help="evidence maps")
+    parser.add_argument("--document", type=Path, default=Path("model_runtime/EVALUATION.md"))
     card = parser.add_argument_group("the card's tables")
     card.add_argument("--first", type=int, default=TEST_SEED, help="seed of the first test case")
     card.add_argument("--cases", type=int, default=200)
     given = parser.parse_args()
-    if given.what == "write" and given.out is None:
-        parser.error("write needs --out FOLDER")
+    if given.what in ("write", "document") and given.out is None:
+        parser.error(f"{given.what} needs --out FOLDER")
     return given
 
 
@@ -104,7 +113,9 @@ def _positive(text: str) -> int:
 def _protocols(given: argparse.Namespace) -> None:
     model = load_folder(given.model, contrastive=given.contrastive)
     test = load_testset(given.data, given.trained, given.style == HELD_OUT, _drawn(given, model))
-    parts = PARTS if given.what == "all" else (given.what,)
+    parts: tuple[str, ...] = PARTS if given.what == "all" else (given.what,)
+    if given.what == "all" and not given.data.startswith("phantom:"):
+        parts = tuple(part for part in PARTS if part != "evidence")
     names = list(PROTOCOLS) if given.protocol == "both" else [given.protocol]
     bert, remark = _bert_score(given.bert) if parts != ("retrieval",) else (None, "")
     metrics = Metrics(given.wordnet, bert)
@@ -112,13 +123,20 @@ def _protocols(given: argparse.Namespace) -> None:
     rules = [PROTOCOLS[name] for name in names]
     results, said = evaluate(model, test, parts, rules, metrics, limits=limits)
     results |= {"model": model.config.name, "weights sha256": model.sha256, "BERTScore": remark}
+    results |= {"style": given.style, "command": _command(sys.argv[1:])}
     print(summary(results))
     if given.out:
         given.out.mkdir(parents=True, exist_ok=True)
-        _json(given.out / "evaluation.json", results)
+        _json(given.out / RESULTS, results)
         _json(given.out / "written.json", said)
         (given.out / "evaluation.md").write_text(summary(results), encoding="utf-8")
         plot_all(results, given.out)
+
+
+def _command(words: Sequence[str]) -> str:
+    """Tell the command without the places of this machine's folders."""
+    told = [Path(word).name if Path(word).is_absolute() else word for word in words]
+    return shlex.join(("python", "-m", "model_runtime.evaluation", *told))
 
 
 def _drawn(given: argparse.Namespace, model: LoadedModel) -> Grids | None:

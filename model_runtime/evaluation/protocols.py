@@ -22,13 +22,15 @@ from numpy.typing import NDArray
 
 from model_runtime.decode import Sampling
 from model_runtime.evaluation.m3d import KINDS, DatasetError
-from model_runtime.evaluation.reports import drafts, report_table
+from model_runtime.evaluation.pointing import pointing
+from model_runtime.evaluation.reports import TOKENS, drafts, report_table
 from model_runtime.evaluation.retrieval import COUNTS, distinct_items, facts_of, retrieval_table
-from model_runtime.evaluation.scoring import embed_captions
+from model_runtime.evaluation.scoring import choice_shares, embed_captions
 from model_runtime.evaluation.sentences import sentence_calibration
 from model_runtime.evaluation.testset import TestSet
 from model_runtime.evaluation.text_metrics import Metrics, meteor_splitting
 from model_runtime.evaluation.vqa import (
+    choice_calibration,
     letter_answers,
     letter_table,
     likelihood_table,
@@ -42,11 +44,13 @@ from model_runtime.evaluation.writing import (
     PUBLISHED,
     Images,
     encode,
+    report_prompt,
+    write_rows,
 )
 from model_runtime.weights import LoadedModel
 
 Table = dict[str, Any]
-PARTS = ("retrieval", "report", "vqa")
+PARTS = ("retrieval", "report", "vqa", "evidence")
 _PLAIN = Metrics()
 
 
@@ -143,7 +147,7 @@ def evaluate(
     """
     if len(test.items) < 2:
         raise DatasetError("An evaluation needs at least two test items.")
-    texts = "report" in parts or "vqa" in parts
+    texts = any(part in parts for part in ("report", "vqa", "evidence"))
     if texts:
         wordnet(metrics.wordnet)
     with torch.inference_mode():
@@ -162,7 +166,30 @@ def evaluate(
             for protocol in protocols
         },
     }
+    if "evidence" in parts:
+        results["evidence"] = _evidence(model, chosen)
     return results, said
+
+
+def _evidence(model: LoadedModel, chosen: _Chosen) -> Table:
+    """Measure evidence maps, and how sure the model is of what it says, on the first items."""
+    places = [n for n, item in enumerate(chosen.test.items) if item.case is not None]
+    part = _taken(chosen, places[: chosen.limits.evidence])
+    if not part.test.items:
+        raise DatasetError("Evidence needs phantoms: only their lesions are known.")
+    assert part.images is not None
+    own = part.images.own
+    with torch.inference_mode():
+        asked = [(row, report_prompt(model)) for row in range(len(part.test.items))]
+        rows = write_rows(model, own, asked, GREEDY, TOKENS)
+        closed = [pair for pair in part.test.asked if pair[1].choices]
+        shares = choice_shares(model, own, closed)
+    cases = [item.case for item in part.test.items if item.case]
+    return {
+        "pointing": pointing(model, part.test.items),
+        "calibration of sentences": sentence_calibration(cases, rows, model.tokenizer),
+        "calibration of choices": choice_calibration(closed, shares),
+    }
 
 
 def _under(  # noqa: PLR0917

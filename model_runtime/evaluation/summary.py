@@ -26,6 +26,8 @@ def summary(results: Table) -> str:
     ]
     for name, told in results["protocols"].items():
         parts += [f"## Protocol: {name}\n", f"{told['how']}.\n", *_sections(told)]
+    if "evidence" in results:
+        parts += _evidence(results["evidence"])
     return "\n".join(parts)
 
 
@@ -161,6 +163,39 @@ def _types(rows: Table) -> str:
             for name in writers
         ),
     )
+
+
+def _evidence(told: Table) -> Iterator[str]:
+    game = told["pointing"]
+    yield "## Evidence\n"
+    yield (
+        f"Evidence maps of true sentences against the lesions of {game['cases']} cases, findings "
+        f"of more than {game['least mm']:.0f} mm. point: the strongest cell's centre lies in the "
+        "lesion grown by one voxel; cell: the strongest cell touches the lesion.\n"
+    )
+    rows = {"all": game["all"], "gathered in one place": game["focused"], **game["by finding"]}
+    for rule in ("point", "cell"):
+        yield f"### Pointing game, {rule} (%)\n"
+        yield table(
+            ("finding", "n", "model", "another case's map", "random in the body"),
+            (
+                (
+                    name,
+                    str(row["n"]),
+                    *(interval(figure) for figure in list(row[rule].values())[:3]),
+                )
+                for name, row in rows.items()
+                if row
+            ),
+        )
+        gains = game["all"][rule][_GAIN]
+        yield "Gain over " + ", over ".join(
+            f"{name}: {interval(row)}" for name, row in gains.items()
+        ) + ".\n"
+    if told["calibration of sentences"]:
+        words = "the sentences that state a finding, on these cases"
+        yield from _calibration(words, told["calibration of sentences"])
+    yield from _calibration("the likeliest choice, on these cases", told["calibration of choices"])
 
 
 def _remarks(rows: Table) -> Iterator[str]:

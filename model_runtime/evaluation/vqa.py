@@ -148,10 +148,20 @@ def likelihood_table(test: TestSet, shares: dict[str, list[NDArray[np.float64]]]
         for name, rows in shares.items()
     }
     chance = 100 * np.array([1 / len(question.choices) for _, question in closed.asked])
-    told = [float(row.max()) for row in shares["model"]]
     return _by_type(closed, right | {FREQUENT: _frequent_hits(closed), "chance": chance}) | {
-        "calibration": calibration(told, [hit > 0 for hit in right["model"]]).table()
+        "calibration": choice_calibration(closed.asked, shares["model"])
     }
+
+
+def choice_calibration(
+    asked: Sequence[tuple[int, Question]], shares: Sequence[NDArray[np.float64]]
+) -> Table:
+    """Compare the probability of the likeliest choice with whether it is right."""
+    right = [
+        question.choices[int(row.argmax())] == question.answer
+        for (_, question), row in zip(asked, shares, strict=True)
+    ]
+    return calibration([float(row.max()) for row in shares], right).table()
 
 
 def _closed(test: TestSet) -> TestSet:
