@@ -9,12 +9,16 @@ from pathlib import Path
 import torch
 
 from model_runtime.errors import WeightsError
+from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.training import jobs
 from model_runtime.training.checkpointing import CheckpointError
 from model_runtime.training.loop import DivergedError
 from model_runtime.training.processes import launched
 
-_TOLD = (WeightsError, CheckpointError, DivergedError, ValueError, FileNotFoundError)
+_TOLD = (
+    *(CheckpointError, DatasetError, DivergedError, WeightsError),
+    *(ValueError, FileNotFoundError),
+)
 """Faults whose message is a sentence for whoever trains: told without a traceback."""
 
 _TOGETHER = (
@@ -33,6 +37,9 @@ def _parser() -> argparse.ArgumentParser:
         "--skip-damaged",
         action="store_true",
         help="train without files that are missing or damaged; they are named",
+    )
+    parser.add_argument(
+        "--m3d", type=Path, help="train on a folder in M3D's layout in place of rendered cases"
     )
     commands = parser.add_subparsers(required=True)
     _add_data(commands)

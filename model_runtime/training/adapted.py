@@ -5,20 +5,23 @@ Whatever is not trained stays frozen and out of the checkpoints, which stay smal
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
-from model_runtime.phantom.case import sample_case
+from model_runtime.phantom.case import Random, sample_case
 from model_runtime.projector import DualStreamProjector
 from model_runtime.training.augment import augment
 from model_runtime.training.instruct import Lesson
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.lora import LoraSettings, adapt
 from model_runtime.training.m3d_augment import Augmentation
+from model_runtime.training.m3d_data import M3dStore
+from model_runtime.training.m3d_stage import draw_lesson
 from model_runtime.training.volumes import VolumeStore
 from model_runtime.vlm import Vlm
 from model_runtime.weights import LoadedModel
@@ -67,8 +70,19 @@ def _rest_is_there(module: nn.Module, found: Any) -> None:  # noqa: ANN401
     found.missing_keys[:] = [name for name in found.missing_keys if module.keeps(name)]
 
 
+def _lessons(
+    base: LoadedModel, store: VolumeStore | M3dStore
+) -> Callable[[Sequence[int], Random], Lesson]:
+    """Say where the words about a store's volumes come from: the truth, or M3D's files."""
+    words, prompt = base.tokenizer, base.config.vlm.prompt
+    if isinstance(store, M3dStore):
+        return partial(draw_lesson, words, prompt, store)
+    cases = [sample_case(int(seed)) for seed in store.seeds]
+    return lambda rows, random: Lesson.draw(words, prompt, [cases[row] for row in rows], random)
+
+
 class AdaptedStage:
-    """The trainee: reports and, unless ``reports_only``, questions on rendered volumes.
+    """The trainee: reports and, unless ``reports_only``, questions on volumes.
 
     Parameters
     ----------
@@ -87,18 +101,18 @@ class AdaptedStage:
         self,
         base: LoadedModel,
         settings: LoraSettings,
-        store: VolumeStore,
+        store: VolumeStore | M3dStore,
         *,
         reports_only: bool = False,
         fresh_projector: bool = False,
         augmentation: Augmentation = augment,
     ) -> None:
-        grid, wanted = store.shards[0].shape[1:], base.config.input.shape
+        grid, wanted = store.get([0]).shape[1:], base.config.input.shape
         if grid != wanted:
             raise ValueError(f"the volumes are {grid}, {base.config.name} takes {wanted}")
         self._base, self._store, self._augment = base, store, augmentation
         self._reports_only = reports_only
-        self._cases = [sample_case(int(seed)) for seed in store.seeds]
+        self._lesson = _lessons(base, store)
         if fresh_projector:
             config = base.config.vlm
             base.vlm.model.mm_projector = DualStreamProjector(
@@ -110,11 +124,9 @@ class AdaptedStage:
     def draw(self, random: np.random.Generator, recipe: Recipe) -> tuple[Tensor, Lesson]:
         """Load volumes, change them a little, and draw what is said and asked about them."""
         with self.loading:
-            rows = random.choice(len(self._cases), recipe.batch, replace=False)
-            volume = self._augment(self._store.get(list(rows)), random)
-            cases = [self._cases[row] for row in rows]
-            prompt = self._base.config.vlm.prompt
-            return volume, Lesson.draw(self._base.tokenizer, prompt, cases, random)
+            rows = random.choice(len(self._store), recipe.batch, replace=False).tolist()
+            volume = self._augment(self._store.get(rows), random)
+            return volume, self._lesson(rows, random)
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Cross-entropy of reports, and of two questions each."""

@@ -31,7 +31,7 @@ from model_runtime.training.volumes import VolumeStore
 
 TEXT_LENGTH = 256
 _LABEL_CASES = 4000
-_FIRST_SCALE = 0.1
+FIRST_SCALE = 0.1
 """Layer scale at the start; the published 1e-6 needs far longer training than this."""
 
 
@@ -161,7 +161,7 @@ class LabelledSiglip(nn.Module):
         self.pooled = _label_head(high, labels)
         for module in self.siglip.modules():
             if isinstance(module, Block):
-                nn.init.constant_(module.scale, _FIRST_SCALE)
+                nn.init.constant_(module.scale, FIRST_SCALE)
 
     def named(self, states: Sequence[Tensor], truth: Tensor) -> Tensor:
         """Cross-entropy of the labels (B × labels) from the encoder's hidden states."""

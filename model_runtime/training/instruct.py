@@ -72,7 +72,7 @@ def collate(
         answer = tokenizer.encode(example.answer, add_special_tokens=False).ids
         rows.append([*prompt, *answer, eos])
         starts.append(len(prompt))
-    width = max(map(len, rows))
+    width = max(map(len, rows), default=0)
     ids = torch.full((len(rows), width), pad)
     labels = torch.full((len(rows), width), IGNORED_LABEL)
     mask = torch.zeros((len(rows), width), dtype=torch.long)
@@ -100,9 +100,22 @@ class Lesson:
         cls, tokenizer: Tokenizer, prompt: PromptConfig, cases: Sequence[Case], random: Random
     ) -> Lesson:
         """Draw a report and two questions of every case."""
-        told = [Example(prompt.report, report(case, random)) for case in cases]
-        asked = [draw_questions(case, 2, random) for case in cases]
-        owners = torch.tensor([place for place, two in enumerate(asked) for _ in two])
+        reports = [report(case, random) for case in cases]
+        return cls.of(tokenizer, prompt, reports, [draw_questions(c, 2, random) for c in cases])
+
+    @classmethod
+    def of(
+        cls,
+        tokenizer: Tokenizer,
+        prompt: PromptConfig,
+        reports: Sequence[str],
+        asked: Sequence[Sequence[Example]],
+    ) -> Lesson:
+        """Lay out the report and the questions, if any, of every case."""
+        told = [Example(prompt.report, text) for text in reports]
+        owners = torch.tensor(
+            [place for place, examples in enumerate(asked) for _ in examples], dtype=torch.long
+        )
         questioned = [
             Example(prompt.before_question + one.prompt, one.answer) for two in asked for one in two
         ]
@@ -129,6 +142,8 @@ class Lesson:
         ``image`` is B × image tokens × hidden size, in the order of the cases.
         """
         written = vlm.loss(image, *self.told)
+        if not len(self.owners):
+            return {"loss": written, "report": written}
         answered = vlm.loss(image[self.owners], *self.asked)
         return {"loss": written + 0.5 * answered, "report": written, "answer": answered}
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 from tokenizers import Tokenizer
 
-from model_runtime.config import ModelConfig, demo_config
+from model_runtime.config import InputConfig, ModelConfig, demo_config
 from model_runtime.training.adapted import PROJECTOR_ALONE, AdaptedStage
 from model_runtime.training.alignment import AlignmentStage
 from model_runtime.training.contrastive import ContrastiveStage
@@ -18,15 +18,19 @@ from model_runtime.training.features import Features, compute_features
 from model_runtime.training.instruct import InstructStage
 from model_runtime.training.loop import train
 from model_runtime.training.lora import LoraSettings, merge, save_adapter
+from model_runtime.training.m3d_data import M3dStore
+from model_runtime.training.m3d_stage import M3dContrastiveStage, corpus
 from model_runtime.training.processes import rank
 from model_runtime.training.recipe_files import StageRecipe, TrainingRecipe, read_recipe
-from model_runtime.training.tokenizer import train_tokenizer
+from model_runtime.training.tokenizer import learnt, train_tokenizer
 from model_runtime.training.volumes import VolumeStore, render_shards
 from model_runtime.weights import load_folder
 
 _LOG = logging.getLogger(__name__)
 _PLAIN = StageRecipe(steps=2000)
 """Where no recipe is named."""
+_M3D_WORDS = 4096
+"""Vocabulary of real reports, which have more words than the phantom's."""
 
 
 def render(given: argparse.Namespace) -> None:
@@ -37,30 +41,39 @@ def render(given: argparse.Namespace) -> None:
 def tokenizer(given: argparse.Namespace) -> None:
     """Learn the vocabulary."""
     given.run.mkdir(parents=True, exist_ok=True)
-    train_tokenizer(range(given.count)).save(str(given.run / "tokenizer.json"))
+    if given.m3d is None:
+        words = train_tokenizer(range(given.count))
+    else:
+        words = learnt(corpus(_m3d(given, demo_config(1).input)), _M3D_WORDS)
+    words.save(str(given.run / "tokenizer.json"))
 
 
 def contrastive(given: argparse.Namespace) -> None:
     """Train stage one."""
     recipe, stage = _recipe(given, "contrastive")
     words, config = _words(given.run)
-    store = _store(given)
-    projector = config.vlm.projector
     torch.manual_seed(stage.seed)
-    trainee = ContrastiveStage(
-        config.siglip,
-        (projector.low_input[0], projector.high_input[0]),
-        words,
-        store,
-        augmentation=recipe.augmentation.build(),
-        objective=recipe.objective,
-    )
+    changes, aim = recipe.augmentation.build(), recipe.objective
+    trainee: ContrastiveStage | M3dContrastiveStage
+    store: VolumeStore | M3dStore
+    if given.m3d is not None:
+        store = _m3d(given, config.input)
+        trainee = M3dContrastiveStage(
+            config.siglip, words, store, augmentation=changes, objective=aim
+        )
+    else:
+        store, projector = _store(given), config.vlm.projector
+        tokens = (projector.low_input[0], projector.high_input[0])
+        trainee = ContrastiveStage(
+            config.siglip, tokens, words, store, augmentation=changes, objective=aim
+        )
     trainee.module.to(given.device)
     train(trainee, stage.for_cases(len(store)), given.run / "contrastive")
 
 
 def features(given: argparse.Namespace) -> None:
     """Encode the volumes with stage one's encoder."""
+    _refuse_m3d(given)
     siglip = trained_siglip(given.run).to(given.device)
     computed = compute_features(siglip.vision_encoder, _store(given), given.views)
     computed.save(given.run / "features.npz")
@@ -88,6 +101,7 @@ def instruct(given: argparse.Namespace) -> None:
         recipe, _ = _recipe(given, "adapters")
         _adapt(given, "adapters", recipe.lora, fresh=False)
         return
+    _refuse_m3d(given)
     _, stage = _recipe(given, "instruct")
     words, config = _words(given.run)
     torch.manual_seed(stage.seed)
@@ -112,7 +126,8 @@ def write_folder(given: argparse.Namespace) -> None:
 
 def _adapt(given: argparse.Namespace, name: str, settings: LoraSettings, *, fresh: bool) -> None:
     recipe, stage = _recipe(given, name)
-    store, base = _store(given), load_folder(given.base)
+    base = load_folder(given.base)
+    store = _store(given) if given.m3d is None else _m3d(given, base.config.input)
     torch.manual_seed(stage.seed)
     trainee = AdaptedStage(
         base,
@@ -150,6 +165,18 @@ def _recipe(given: argparse.Namespace, name: str) -> tuple[TrainingRecipe, Stage
 
 def _store(given: argparse.Namespace) -> VolumeStore:
     return VolumeStore.open(given.data, skip_damaged=given.skip_damaged)
+
+
+def _m3d(given: argparse.Namespace, settings: InputConfig) -> M3dStore:
+    return M3dStore.open(given.m3d, settings, skip_damaged=given.skip_damaged, processes=2)
+
+
+def _refuse_m3d(given: argparse.Namespace) -> None:
+    if given.m3d is not None:
+        raise ValueError(
+            "Features, and a language model from nothing, are of rendered cases only. With --m3d, "
+            "train the projector and then instruct on a finished model named by --base."
+        )
 
 
 def _words(run: Path) -> tuple[Tokenizer, ModelConfig]:

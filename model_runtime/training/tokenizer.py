@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
@@ -23,7 +23,12 @@ def corpus(seeds: range) -> Iterator[str]:
 
 
 def train_tokenizer(seeds: range, vocabulary: int = 1024) -> Tokenizer:
-    """Train on the corpus; digits stand alone so that sizes are spelt one way."""
+    """Train on the corpus of some cases."""
+    return learnt(corpus(seeds), vocabulary)
+
+
+def learnt(texts: Iterable[str], vocabulary: int) -> Tokenizer:
+    """Train on texts; digits stand alone so that sizes are spelt one way."""
     tokenizer = Tokenizer(models.BPE(unk_token="<unk>"))
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [
@@ -38,5 +43,5 @@ def train_tokenizer(seeds: range, vocabulary: int = 1024) -> Tokenizer:
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    tokenizer.train_from_iterator(corpus(seeds), trainer)
+    tokenizer.train_from_iterator(texts, trainer)
     return tokenizer
