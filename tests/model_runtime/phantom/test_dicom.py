@@ -10,12 +10,14 @@ import pydicom
 import pytest
 import SimpleITK
 
+from model_runtime.api import Region
 from model_runtime.phantom.__main__ import STUDY_SEED, main
-from model_runtime.phantom.case import sample_case
+from model_runtime.phantom.case import Case, Finding, sample_case
 from model_runtime.phantom.dicom import SYNTHETIC, within_field, write_study
 from model_runtime.phantom.language import report
 from model_runtime.phantom.preview import grey, hidden, sheet, thumbnail
-from model_runtime.phantom.render import render
+from model_runtime.phantom.priors import write_priors
+from model_runtime.phantom.render import acquire, render
 
 SHAPE = (12, 64, 64)
 
@@ -36,6 +38,38 @@ def test_simpleitk_reads_back_the_same_volume(study):
     np.testing.assert_allclose(image.GetOrigin(), matrix[:3, 3], atol=1e-5)
     np.testing.assert_allclose(image.GetSpacing(), np.diag(matrix)[:3], atol=1e-5)
     np.testing.assert_array_equal(image.GetDirection(), np.eye(3).ravel())
+
+
+@pytest.mark.parametrize("plane", ["axial", "coronal", "sagittal"])
+def test_left_is_left_in_every_plane(plane, tmp_path):
+    """Fluid on the patient's left lies at positive x, as others read the series."""
+    fluid = Finding("pleural effusion", "left", degree="large")
+    case = Case(
+        5, Region.CHEST, "male", 60, "arterial", 1.0, 1.0, 1.0, (fluid,), plane, thickness=8.0
+    )
+    files = write_study(case, tmp_path, (24, 48, 48))
+    reader = SimpleITK.ImageSeriesReader()
+    reader.SetFileNames(reader.GetGDCMSeriesFileNames(str(tmp_path)))
+    image = reader.Execute()
+    expected, matrix = acquire(case, (24, 48, 48))
+    read = SimpleITK.GetArrayFromImage(image)
+    np.testing.assert_array_equal(read, within_field(expected) if plane == "axial" else expected)
+    for index in ((0, 0, 0), (47, 3, 9), (5, 40, 23)):
+        place = image.TransformIndexToPhysicalPoint(index)
+        np.testing.assert_allclose(place, (matrix @ (*index, 1))[:3], atol=1e-4)
+    lungs = {
+        side: np.mean(
+            [
+                image.GetPixel(image.TransformPhysicalPointToIndex((sign * 70.0, 0.0, float(z))))
+                for z in range(-60, 30, 10)
+            ]
+        )
+        for side, sign in (("right", -1), ("left", 1))
+    }
+    assert lungs["right"] < lungs["left"] - 250
+    header = pydicom.dcmread(files[0], stop_before_pixels=True)
+    assert header.SliceThickness == pytest.approx(max(8.0, image.GetSpacing()[2]))
+    assert header.SpacingBetweenSlices == pytest.approx(image.GetSpacing()[2], abs=1e-4)
 
 
 def test_every_slice_says_that_it_is_synthetic(study):
@@ -109,11 +143,21 @@ def test_priors_are_listed_with_their_pictures(tmp_path):
         assert part.std() > 20
 
 
-def test_a_prior_case_that_hides_a_finding_is_left_out(tmp_path):
-    assert [f.kind for f in hidden(sample_case(300_034))] == ["nodule"]
-    assert main(["priors", str(tmp_path), "--seeds", "300033:300036"]) == 0
+def test_a_prior_case_that_hides_a_finding_is_left_out(tmp_path, monkeypatch):
+    swallowed = Finding("nodule", "right lower lobe", 10)
+    mass = Finding("mass", "right lower lobe", 60)
+    case = Case(5, Region.CHEST, "male", 60, "arterial", 1.0, 1.0, 1.0, (swallowed, mass))
+    assert hidden(case) == (swallowed,)
+    monkeypatch.setattr(
+        "model_runtime.phantom.priors.sample_case",
+        lambda seed: case if seed == 300_034 else sample_case(seed),
+    )
+    assert [told.seed for told in write_priors(tmp_path, range(300_033, 300_036))] == [
+        300_033,
+        300_035,
+    ]
     listing = json.loads((tmp_path / "cases.json").read_text(encoding="utf-8"))
-    assert [told["seed"] for told in listing["cases"]] == [300_033, 300_035]
+    assert len(listing["cases"]) == 2
 
 
 def test_the_bundled_priors_are_at_least_two_hundred(repository):
@@ -134,7 +178,7 @@ def test_cases_and_gallery_are_written(tmp_path):
         np.testing.assert_array_equal(file["voxels"], expected)
         np.testing.assert_array_equal(file["index_to_lps"], matrix)
     assert main(["gallery", str(tmp_path / "sheet.png"), "--seeds", "0:2"]) == 0
-    assert imagecodecs.png_decode((tmp_path / "sheet.png").read_bytes()).shape == (256, 2048)
+    assert imagecodecs.png_decode((tmp_path / "sheet.png").read_bytes()).shape == (256, 1536)
 
 
 def test_sheet_and_grey_keep_order_and_range():
