@@ -38,13 +38,7 @@ def accelerator_for(
     device = next(module.parameters()).device
     AcceleratorState._reset_state(reset_partial_state=True)
     shards = fsdp and processes.joined()
-    plugin = (
-        FullyShardedDataParallelPlugin(
-            fsdp_version=2, auto_wrap_policy="no_wrap", cpu_ram_efficient_loading=False
-        )
-        if shards
-        else None
-    )
+    plugin = _sharding(module) if shards else None
     accelerator = Accelerator(
         cpu=device.type == "cpu",
         mixed_precision="bf16" if bf16 else "no",
@@ -60,6 +54,20 @@ def accelerator_for(
         accelerator.state.distributed_type = DistributedType.FSDP
         accelerator.state.fsdp_plugin = plugin
     return accelerator
+
+
+def _sharding(module: nn.Module) -> FullyShardedDataParallelPlugin:
+    return FullyShardedDataParallelPlugin(
+        fsdp_version=2,
+        auto_wrap_policy="no_wrap",
+        cpu_ram_efficient_loading=False,
+        ignored_modules=[nn.ParameterList(scalars(module))],
+    )
+
+
+def scalars(module: nn.Module) -> list[nn.Parameter]:
+    """List the numbers that a module learns; FSDP2 cannot shard, so does not average, these."""
+    return [one for one in module.parameters() if one.ndim == 0]
 
 
 def whole(value: Any) -> Any:  # noqa: ANN401
@@ -92,12 +100,15 @@ def _part(value: Any, parameter: Tensor) -> Any:  # noqa: ANN401
     return distribute_tensor(local, parameter.device_mesh, parameter.placements)
 
 
-def unshard(model: nn.Module) -> None:
-    """Give every process the whole model again, where it was sharded."""
-    for part in model.modules():
-        gather = getattr(part, "unshard", None)
-        if callable(gather):
-            gather()
+def unshard(module: nn.Module) -> None:
+    """Give every process the whole weights again, where they were sharded."""
+    given: dict[int, nn.Parameter] = {}
+    for part in module.modules():
+        for name, one in part.named_parameters(recurse=False):
+            if hasattr(one, "full_tensor"):
+                if id(one) not in given:
+                    given[id(one)] = nn.Parameter(one.full_tensor(), one.requires_grad)
+                part.register_parameter(name, given[id(one)])
 
 
 def enable_recomputing(module: nn.Module) -> None:

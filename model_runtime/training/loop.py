@@ -25,6 +25,7 @@ from model_runtime.training.acceleration import (
     accelerator_for,
     enable_recomputing,
     load_optimizer,
+    scalars,
     unshard,
     whole,
 )
@@ -187,7 +188,7 @@ class _Run:
                 losses.append(self._step(step))
                 if (step + 1) % recipe.checkpoint_every == 0 or step + 1 == recipe.steps:
                     self._save(step + 1)
-        unshard(self._model)
+        unshard(self._trainee.module)
         return losses
 
     def _begin(self, state: Mapping[str, Any] | None) -> int:
@@ -281,6 +282,8 @@ class _Run:
         """Move the weights, if this batch is the last of its step."""
         if not self._accelerator.sync_gradients:
             return
+        if self._recipe.fsdp:
+            processes.average_gradients(scalars(self._trainee.module))
         norm = self._accelerator.clip_grad_norm_(self._model.parameters(), self._recipe.clip)
         self._check(whole(norm), f"the gradient's norm of step {step}")
         self._stepper.step()

@@ -8,7 +8,7 @@ logs and checkpoints.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import torch
@@ -56,6 +56,14 @@ def begin_alike(module: nn.Module) -> None:
     with torch.no_grad():
         for tensor in (*module.parameters(), *module.buffers()):
             dist.broadcast(tensor, 0)
+
+
+def average_gradients(parameters: Iterable[nn.Parameter]) -> None:
+    """Replace each gradient by its mean over the processes."""
+    for one in parameters:
+        if joined() and one.grad is not None:
+            dist.all_reduce(one.grad)
+            one.grad /= dist.get_world_size()
 
 
 def finite_everywhere(value: Tensor) -> bool:

@@ -25,12 +25,12 @@ def _free_port() -> int:
         return int(one.getsockname()[1])
 
 
-def _train(folder: Path, steps: int, world: int, repository: Path) -> None:
+def _train(folder: Path, steps: int, world: int, repository: Path, *words: str) -> None:
     shared = {"PYTHONPATH": str(repository), "WORLD_SIZE": str(world)}
     shared |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(_free_port())}
     runs = [
         subprocess.Popen(
-            [sys.executable, str(SCRIPT), str(folder), str(steps)],
+            [sys.executable, str(SCRIPT), str(folder), str(steps), *words],
             env=os.environ | shared | {"RANK": str(rank)},
         )
         for rank in range(world)
@@ -38,10 +38,20 @@ def _train(folder: Path, steps: int, world: int, repository: Path) -> None:
     assert [run.wait(timeout=120) for run in runs] == [0] * world
 
 
-def test_two_processes_learn_what_one_does_and_resume(tmp_path: Path, repository: Path) -> None:
-    alone, both = tmp_path / "alone", tmp_path / "both"
-    _train(alone, 6, 1, repository)
-    _train(both, 6, 2, repository)
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory, repository: Path) -> Path:
+    """The run of one process that two have to repeat."""
+    folder = tmp_path_factory.mktemp("runs") / "alone"
+    _train(folder, 6, 1, repository)
+    return folder
+
+
+@pytest.mark.parametrize("words", [(), ("fsdp",)], ids=["copies", "shards"])
+def test_two_processes_learn_what_one_does_and_resume(
+    alone: Path, words: tuple[str, ...], tmp_path: Path, repository: Path
+) -> None:
+    both = tmp_path / "both"
+    _train(both, 6, 2, repository, *words)
     rows = [[json.loads(line) for line in (f / "log.jsonl").open()] for f in (alone, both)]
     assert [row["step"] for row in rows[1]] == list(range(6))
     losses = [[row["loss"] for row in side] for side in rows]
@@ -50,7 +60,7 @@ def test_two_processes_learn_what_one_does_and_resume(tmp_path: Path, repository
     for name in ends[0]:
         torch.testing.assert_close(ends[1][name], ends[0][name], rtol=1e-4, atol=1e-5)
     # Both go on from the first one's checkpoint.
-    _train(both, 8, 2, repository)
+    _train(both, 8, 2, repository, *words)
     assert torch.load(both / "checkpoint.pt", weights_only=True)["step"] == 8
 
 

@@ -1,6 +1,6 @@
 """Train two towers, alone or as one of several processes started by torchrun's variables.
 
-Usage: together.py FOLDER STEPS. Each process takes its slice of the same batches.
+Usage: together.py FOLDER STEPS [fsdp]. Each process takes its slice of the same batches.
 """
 
 from __future__ import annotations
@@ -48,5 +48,14 @@ class Towers:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     with launched():
-        recipe = Recipe(int(sys.argv[2]), warmup=2, checkpoint_every=3, learning_rate=1e-2)
-        train(Towers(), recipe, Path(sys.argv[1]))
+        recipe = Recipe(
+            int(sys.argv[2]),
+            warmup=2,
+            checkpoint_every=3,
+            learning_rate=1e-2,
+            fsdp="fsdp" in sys.argv,
+        )
+        towers = Towers()
+        train(towers, recipe, Path(sys.argv[1]))
+        after = towers.module.state_dict()
+        assert all(tensor.__class__ is torch.Tensor for tensor in after.values())
