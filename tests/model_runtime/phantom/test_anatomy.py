@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from model_runtime.api import Region
-from model_runtime.phantom.case import Case, Finding, kinds_of, sample_case
+from model_runtime.phantom.case import Case, Finding, sample_case
 from model_runtime.phantom.render import render
 
 SHAPE = (48, 96, 96)
@@ -87,15 +87,8 @@ def test_the_liver_is_on_the_right_and_the_heart_on_the_left():
     abdomen, matrix = render(patient(Region.ABDOMEN), SHAPE, body_only=True)
     z, y, x = np.nonzero((abdomen > 95) & (abdomen < 130))
     assert (matrix @ (np.median(x), np.median(y), np.median(z), 1))[0] < -20
-    large, normal, matrix = changed(Region.CHEST, Finding("cardiomegaly"))
+    large, normal, matrix = changed(Region.CHEST, Finding("cardiomegaly", degree="moderate"))
     assert centre_of(large - normal, matrix, 100)[0] > 5
-
-
-def test_fluid_lies_behind_and_air_in_front():
-    fluid = changed(Region.CHEST, Finding("pleural effusion", "left", degree="moderate"))
-    air = changed(Region.CHEST, Finding("pneumothorax", "left", degree="moderate"))
-    assert centre_of(fluid[0] - fluid[1], fluid[2], 100)[1] > 10
-    assert centre_of(air[0] - air[1], air[2], 80)[1] < -10
 
 
 @pytest.mark.parametrize(
@@ -116,17 +109,6 @@ def test_a_finding_has_its_own_hounsfield_units(region, finding, low, high):
     present, absent, _ = changed(region, finding)
     inside = np.abs(present - absent) > (15 if region is Region.HEAD else 60)
     assert low < np.median(present[inside]) < high
-
-
-@pytest.mark.parametrize("kind", [k for region in Region for k in kinds_of(region)])
-def test_every_kind_that_is_drawn_shows(kind):
-    """The first case that draws a kind differs from itself without it."""
-    case = next(c for c in map(sample_case, range(200_000, 201_000)) if c.find(kind))
-    without = replace(case, findings=tuple(f for f in case.findings if f.kind != kind))
-    one, _ = render(case, SHAPE, body_only=True)
-    other, _ = render(without, SHAPE, body_only=True)
-    noise = 12 if case.region is Region.HEAD else 30
-    assert np.count_nonzero(np.abs(one.astype(int) - other) > noise) >= 6
 
 
 def test_the_degree_of_an_effusion_is_its_volume():
