@@ -67,14 +67,14 @@ def test_batches_write_and_choose_what_the_engine_does(
 def test_the_command_writes_its_tables(tiny_model: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "model_runtime.evaluation", "--model", str(tiny_model)]
     done = subprocess.run(
-        [*command, "--cases", "6", "--out", str(tmp_path)],
+        [*command, "--cases", "3", "--out", str(tmp_path)],
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "results.json").read_text())
-    assert results["seeds"] == [200_000, 200_006]
+    assert results["seeds"] == [200_000, 200_003]
     assert set(results["closed questions"]) == {
         "model", "image removed", "image of another case", "most frequent answer"
     }

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -12,7 +14,14 @@ from model_runtime.evaluation.intervals import (
     mean_of,
     mean_of_types,
 )
-from model_runtime.evaluation.retrieval import distinct_items, rank_own, retrieval_table
+from model_runtime.evaluation.retrieval import (
+    ceiling,
+    distinct_items,
+    facts_of,
+    rank_own,
+    retrieval_table,
+)
+from model_runtime.phantom.case import sample_case
 
 
 def test_ties_are_counted_by_chance_and_bounded() -> None:
@@ -55,6 +64,28 @@ def test_first_items_ways_and_duplicates() -> None:
     assert table["items whose caption another has too"] == 2
     assert distinct_items(captions) == [0, *range(2, 130)]
     assert list(retrieval_table(np.eye(3), captions[:3])) == ["3"]
+
+
+def test_a_perfect_search_reaches_the_ceiling_and_no_more() -> None:
+    captions = ["a", "a", "b", "c", "C ", "c"]
+    assert ceiling(["a", "a", "b", "c", "c", "c"]) == pytest.approx(100 * 3 / 6)
+    plain = np.array([0, 0, 1, 2, 2, 2])
+    perfect = (plain[:, None] == plain[None]).astype(float)
+    table = retrieval_table(perfect, captions, facts=[*"aabcde"])["6"]
+    told = table["R@1 ceiling, identical reports"]
+    assert table["volume to text"]["R@1"]["value"] == pytest.approx(told) == 50
+    assert table["R@1 ceiling, identical facts"] == pytest.approx(100 * 5 / 6)
+
+
+def test_facts_are_what_a_report_tells() -> None:
+    case = sample_case(3)
+    assert facts_of(replace(case, seed=9, age=99, noise=1.0)) == facts_of(case)
+    assert facts_of(replace(case, plane="sagittal")) != facts_of(replace(case, plane="axial"))
+    assert case.findings
+    other = replace(case.findings[0], size=case.findings[0].size + 5)
+    assert facts_of(replace(case, findings=(other, *case.findings[1:]))) != facts_of(case)
+    moved = replace(case.findings[0], at=(0.3, 0.3, 0.3))
+    assert facts_of(replace(case, findings=(moved, *case.findings[1:]))) == facts_of(case)
 
 
 @pytest.mark.parametrize("scores", [np.ones((2, 3)), np.array([[1.0, np.nan], [0, 1]])])

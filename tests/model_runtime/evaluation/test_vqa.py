@@ -70,6 +70,21 @@ def test_likelihood_takes_the_likeliest_and_is_calibrated() -> None:
     assert table["calibration"]["ece"] == pytest.approx((0.3 + 0.8) / 2)
 
 
+def test_a_baseline_of_fewer_questions_is_compared_on_those() -> None:
+    asked = [(row, _PLANE) for row in range(4)]
+    test = TestSet("four", [], asked, Counter())
+    right, wrong = np.array([0.7, 0.1, 0.1, 0.1]), np.array([0.1, 0.7, 0.1, 0.1])
+    table = likelihood_table(
+        test, {"model": [right, wrong, right, right], "image removed": [wrong, wrong]}
+    )
+    assert table["model"]["plane"]["value"] == 75
+    assert (table["model"]["plane"]["n"], table["image removed"]["plane"]["n"]) == (4, 2)
+    gain = table["gain of the model over"]["image removed"]
+    assert (gain["value"], gain["n"]) == (50, 2)
+    letters = letter_table(test, {"model": ["A. axial"] * 4, "image removed": ["B. coronal"]})
+    assert letters["gain of the model over"]["image removed"]["value"] == 100
+
+
 def test_open_answers_are_scored_by_type() -> None:
     test = _test(_PLANE, _PHASE, _PHASE)
     table = open_table(test, {"model": ["axial", "delayed", "arterial"], "other": ["", "", ""]})
