@@ -62,6 +62,13 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     render.add_argument("--first", type=int, default=0)
     render.add_argument("--count", type=int, default=4000)
     render.add_argument("--processes", type=int, default=2)
+    render.add_argument(
+        "--shape",
+        type=int,
+        nargs=3,
+        metavar=("Z", "Y", "X"),
+        help="another grid than the model's, for a phase of a recipe; in a folder of its own",
+    )
     render.set_defaults(job=jobs.render)
     words = commands.add_parser("tokenizer", help="learn the vocabulary of the reports")
     words.add_argument("--count", type=int, default=4000)
@@ -73,6 +80,9 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
 
 def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     contrastive = commands.add_parser("contrastive", help="stage one: SigLIP")
+    contrastive.add_argument(
+        "--from", dest="start", type=Path, help="begin with the weights of this checkpoint"
+    )
     contrastive.set_defaults(job=jobs.contrastive)
     align = commands.add_parser("align", help="end of stage one: the common space on features")
     align.set_defaults(job=jobs.align)

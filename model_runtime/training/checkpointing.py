@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 
 class CheckpointError(OSError):
@@ -60,6 +61,30 @@ def load_checkpoint(path: Path) -> dict[str, Any] | None:
             "start again"
         ) from error
     return state
+
+
+def begin_from(module: nn.Module, path: Path, needed: str) -> list[str]:
+    """Take over a checkpoint's weights; return the names of those that do not fit.
+
+    Tensors whose name starts with ``needed`` have to fit; others, as heads for another size of
+    volume, begin anew.
+
+    Raises
+    ------
+    CheckpointError
+        Where there is none, it is damaged, or what is needed does not fit.
+    """
+    state = load_checkpoint(path)
+    if state is None:
+        raise CheckpointError(f"there is no checkpoint {path} to begin from")
+    own, given = module.state_dict(), state["module"]
+    fits = {n: v for n, v in given.items() if n in own and own[n].shape == v.shape}
+    left = sorted(own.keys() - fits.keys())
+    lacking = next((name for name in left if name.startswith(needed)), None)
+    if lacking is not None:
+        raise CheckpointError(f"the checkpoint {path} is of another model: {lacking} does not fit")
+    module.load_state_dict(own | fits)
+    return left
 
 
 def _flush(path: Path) -> None:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import argparse
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
-from model_runtime.config import InputConfig, ModelConfig, demo_config
+from model_runtime.config import EncoderConfig, InputConfig, ModelConfig, demo_config
+from model_runtime.dcformer import DCFormer
 from model_runtime.training.adapted import PROJECTOR_ALONE, AdaptedStage
 from model_runtime.training.alignment import AlignmentStage
+from model_runtime.training.checkpointing import begin_from
 from model_runtime.training.contrastive import ContrastiveStage
 from model_runtime.training.export import export, trained_siglip
 from model_runtime.training.features import Features, compute_features
@@ -34,8 +37,12 @@ _M3D_WORDS = 4096
 
 
 def render(given: argparse.Namespace) -> None:
-    """Render training volumes."""
-    render_shards(given.data, given.first, given.count, demo_config(1).input, given.processes)
+    """Render training volumes, on the model's grid or another in a folder of its own."""
+    settings, folder = demo_config(1).input, given.data
+    if given.shape:
+        settings = replace(settings, shape=tuple(given.shape))
+        folder /= "x".join(map(str, given.shape))
+    render_shards(folder, given.first, given.count, settings, given.processes)
 
 
 def tokenizer(given: argparse.Namespace) -> None:
@@ -49,26 +56,52 @@ def tokenizer(given: argparse.Namespace) -> None:
 
 
 def contrastive(given: argparse.Namespace) -> None:
-    """Train stage one."""
+    """Train stage one, its phases in turn; each goes on from the weights of the one before."""
     recipe, stage = _recipe(given, "contrastive")
+    phases = [_changed(given, phase) for phase in recipe.phases] or [stage]
+    start: Path | None = given.start
+    for number, phase in enumerate(phases, 1):
+        name = "contrastive" if number == len(phases) else f"contrastive-{number}"
+        _contrast(given, recipe, phase, given.run / name, start)
+        start = given.run / name / "checkpoint.pt"
+
+
+def _contrast(
+    given: argparse.Namespace,
+    recipe: TrainingRecipe,
+    stage: StageRecipe,
+    folder: Path,
+    start: Path | None,
+) -> None:
     words, config = _words(given.run)
+    shape = stage.shape or config.input.shape
     torch.manual_seed(stage.seed)
     changes, aim = recipe.augmentation.build(), recipe.objective
     trainee: ContrastiveStage | M3dContrastiveStage
     store: VolumeStore | M3dStore
     if given.m3d is not None:
-        store = _m3d(given, config.input)
+        store = _m3d(given, replace(config.input, shape=shape))
         trainee = M3dContrastiveStage(
             config.siglip, words, store, augmentation=changes, objective=aim
         )
     else:
-        store, projector = _store(given), config.vlm.projector
-        tokens = (projector.low_input[0], projector.high_input[0])
+        store = _store(given, stage.shape)
+        tokens = _tokens(config.siglip.encoder, store.shards[0].shape[1:])
         trainee = ContrastiveStage(
             config.siglip, tokens, words, store, augmentation=changes, objective=aim
         )
+    if start is not None:
+        anew = begin_from(trainee.module, start, needed="siglip.")
+        _LOG.info("began from %s; anew: %s", start, ", ".join(anew) or "nothing")
     trainee.module.to(given.device)
-    train(trainee, stage.for_cases(len(store)), given.run / "contrastive")
+    train(trainee, stage.for_cases(len(store)), folder)
+
+
+def _tokens(encoder: EncoderConfig, shape: tuple[int, ...]) -> tuple[int, int]:
+    """Count the tokens of the encoder's last two hidden states for volumes of a shape."""
+    with torch.device("meta"), torch.no_grad():
+        states = DCFormer(encoder).eval()(torch.zeros(1, 1, *shape))
+    return states[-2].shape[1], states[-1].shape[1]
 
 
 def features(given: argparse.Namespace) -> None:
@@ -153,7 +186,11 @@ def _recipe(given: argparse.Namespace, name: str) -> tuple[TrainingRecipe, Stage
     else:
         recipe = read_recipe(given.recipe)
         stage = recipe.stage(name)
-    return recipe, stage.changed(
+    return recipe, _changed(given, stage)
+
+
+def _changed(given: argparse.Namespace, stage: StageRecipe) -> StageRecipe:
+    return stage.changed(
         steps=given.steps,
         batch=given.batch,
         learning_rate=given.rate,
@@ -163,8 +200,18 @@ def _recipe(given: argparse.Namespace, name: str) -> tuple[TrainingRecipe, Stage
     )
 
 
-def _store(given: argparse.Namespace) -> VolumeStore:
-    return VolumeStore.open(given.data, skip_damaged=given.skip_damaged)
+def _store(
+    given: argparse.Namespace, shape: tuple[int, int, int] | None = None
+) -> VolumeStore:
+    """Open the rendered cases; those of a phase lie in a folder of its shape, or are all there."""
+    folder: Path = given.data
+    if shape is not None and (folder / "x".join(map(str, shape))).is_dir():
+        folder /= "x".join(map(str, shape))
+    store = VolumeStore.open(folder, skip_damaged=given.skip_damaged)
+    grid = store.shards[0].shape[1:]
+    if shape is not None and grid != shape:
+        raise ValueError(f"the volumes in {folder} are {grid}, the phase wants {shape}")
+    return store
 
 
 def _m3d(given: argparse.Namespace, settings: InputConfig) -> M3dStore:

@@ -18,7 +18,13 @@ from model_runtime.training.lora import LoraSettings
 from model_runtime.training.m3d_augment import Augmentation, M3dAugmentation
 
 _FOLDER = Path(__file__).parent / "recipes"
-_WANTED = {"bool": "true or false", "float": "a number", "int": "a whole number", "str": "a word"}
+_WANTED = {
+    "tuple": "three whole numbers",
+    "bool": "true or false",
+    "float": "a number",
+    "int": "a whole number",
+    "str": "a word",
+}
 _Value = TypeVar("_Value")
 
 
@@ -36,6 +42,10 @@ class StageRecipe:
         How long; one of the two.
     warmup, warmup_share : int, float, optional
         Steps of warm-up, or their share of all steps; 50 steps where neither is given.
+    accumulate, fsdp, prefetch
+        As in :class:`Recipe`.
+    shape : tuple of int, optional
+        Grid (z, y, x) of the volumes, where it is not the model's: a phase of stage one.
     """
 
     steps: int | None = None
@@ -51,6 +61,10 @@ class StageRecipe:
     clip: float = 1.0
     bf16: bool = False
     recompute: bool = False
+    accumulate: int = 1
+    fsdp: bool = False
+    prefetch: int = 1
+    shape: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
         """Check what the loop could not work with."""
@@ -58,7 +72,7 @@ class StageRecipe:
             raise ValueError("exactly one of steps and epochs has to be given")
         if self.warmup is not None and self.warmup_share is not None:
             raise ValueError("warmup and warmup_share cannot both be given")
-        for name in ("batch", "checkpoint_every", "learning_rate", "clip"):
+        for name in ("batch", "checkpoint_every", "learning_rate", "clip", "accumulate"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} has to be above 0, not {getattr(self, name)}")
 
@@ -74,7 +88,7 @@ class StageRecipe:
         steps = self.steps
         if steps is None:
             assert self.epochs is not None
-            steps = max(1, math.ceil(self.epochs * cases / self.batch))
+            steps = max(1, math.ceil(self.epochs * cases / (self.batch * self.accumulate)))
         warmup = 50 if self.warmup is None else self.warmup
         if self.warmup_share is not None:
             warmup = max(1, math.ceil(self.warmup_share * steps))
@@ -90,6 +104,9 @@ class StageRecipe:
             clip=self.clip,
             bf16=self.bf16,
             recompute=self.recompute,
+            accumulate=self.accumulate,
+            fsdp=self.fsdp,
+            prefetch=self.prefetch,
         )
 
 
@@ -112,10 +129,15 @@ class AugmentationRecipe:
 
 @dataclass(frozen=True)
 class TrainingRecipe:
-    """All stages of one model; ``adapters`` is the last one on a finished decoder."""
+    """All stages of one model; ``adapters`` is the last one on a finished decoder.
+
+    ``phases`` are those of the contrastive stage, where it begins on smaller volumes; each goes
+    on from the weights of the one before, and ``contrastive`` is the last.
+    """
 
     name: str
     contrastive: StageRecipe | None = None
+    phases: tuple[StageRecipe, ...] = ()
     align: StageRecipe | None = None
     projector: StageRecipe | None = None
     instruct: StageRecipe | None = None
@@ -162,13 +184,29 @@ def read_recipe(name: str) -> TrainingRecipe:
         table = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise RecipeError(f"{path} is no YAML: {error}") from error
-    table = _mapping(table, str(path))
+    table = _with_phases(_mapping(table, str(path)), str(path))
     parts: dict[str, type] = dict.fromkeys(_STAGES, StageRecipe)
     parts |= {"lora": LoraSettings, "augmentation": AugmentationRecipe, "objective": Objective}
     for key, kind in parts.items():
         if key in table:
             table[key] = _value(kind, _mapping(table[key], f"{path}: {key}"), f"{path}: {key}")
-    return _value(TrainingRecipe, table, str(path), ready=frozenset(parts))
+    return _value(TrainingRecipe, table, str(path), ready=frozenset({*parts, "phases"}))
+
+
+def _with_phases(table: dict[str, Any], where: str) -> dict[str, Any]:
+    """Read the phases of the contrastive stage; what the stage says holds for each of them."""
+    if "phases" in table:
+        raise RecipeError(f"{where}: unknown key phases; it belongs under contrastive.")
+    stage = table.get("contrastive")
+    if not isinstance(stage, Mapping) or "phases" not in stage:
+        return table
+    where = f"{where}: contrastive: phases"
+    given, shared = stage["phases"], {k: v for k, v in stage.items() if k != "phases"}
+    if not isinstance(given, list) or not given:
+        raise RecipeError(f"{where} is {given!r}, not a list of phases.")
+    whole = [shared | _mapping(one, where) for one in given]
+    read = [_value(StageRecipe, one, f"{where} {n}") for n, one in enumerate(whole, 1)]
+    return table | {"contrastive": whole[-1], "phases": tuple(read)}
 
 
 def _mapping(table: Any, where: str) -> dict[str, Any]:  # noqa: ANN401
@@ -209,6 +247,8 @@ def _checked(value: Any, hint: str, where: str) -> Any:  # noqa: ANN401
     """Take a number, a word or a switch as the field wants it, nothing else."""
     if value is None and "None" in hint:
         return None
+    if "tuple" in hint:
+        return _shape(value, where)
     if "bool" in hint and isinstance(value, bool):
         return value
     if "str" in hint and isinstance(value, str):
@@ -219,6 +259,13 @@ def _checked(value: Any, hint: str, where: str) -> Any:  # noqa: ANN401
         return value
     what = next(words for word, words in _WANTED.items() if word in hint)
     raise RecipeError(f"{where} is {value!r}, not {what}.")
+
+
+def _shape(value: Any, where: str) -> tuple[int, ...]:  # noqa: ANN401
+    sound = isinstance(value, list) and [type(one) for one in value] == [int] * 3
+    if not sound or min(value) < 1:
+        raise RecipeError(f"{where} is {value!r}, not {_WANTED['tuple']} above 0.")
+    return tuple(value)
 
 
 def _number(value: float | str, where: str) -> float:

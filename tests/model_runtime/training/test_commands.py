@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -65,6 +66,43 @@ def test_from_nothing_as_before(typed: Type, run: Path, tmp_path: Path) -> None:
     assert load_folder(run / "folder").card == "a card"
     identity = torch.load(run / "instruct/checkpoint.pt", weights_only=True)["identity"]
     assert (identity["steps"], identity["seed"], identity["warmup"]) == (2, 3, 50)
+
+
+def test_phases_go_on_from_one_another(
+    typed: Type,
+    run: Path,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    typed("tokenizer", "--count", 40)
+    volumes = tmp_path / "volumes"
+    for shape in ((32, 32, 32), (32, 64, 64)):
+        typed("--data", volumes, "render", "--count", 3, "--shape", *shape)
+    recipe = tmp_path / "grows.yaml"
+    recipe.write_text(
+        "name: grows\ncontrastive:\n  batch: 2\n  phases:\n"
+        "  - {shape: [32, 32, 32], steps: 2, warmup: 1}\n"
+        "  - {shape: [32, 64, 64], steps: 1, learning_rate: 0.0001, warmup: 100}\n"
+    )
+    with caplog.at_level(logging.INFO):
+        typed("--data", volumes, "contrastive", "--recipe", recipe)
+    assert "anew: placed.0.bias, placed.0.weight, placed.2.weight" in caplog.text
+    small, large = (
+        torch.load(run / name / "checkpoint.pt", weights_only=True)
+        for name in ("contrastive-1", "contrastive")
+    )
+    assert (small["step"], large["step"]) == (2, 1)
+    name = "siglip.t_prime"
+    assert large["module"][name].item() == pytest.approx(small["module"][name].item(), abs=1e-5)
+    # By hand, from another folder's checkpoint; and never from one of another model.
+    start = run / "contrastive-1/checkpoint.pt"
+    small["module"].pop("siglip.t_prime")
+    torch.save(small, start)
+    hand = ("--run", run, "--data", volumes / "32x64x64", "contrastive", *SHORT, "--from", start)
+    with pytest.raises(SystemExit):
+        typed(*hand)
+    assert "is of another model: siglip.t_prime does not fit" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -42,10 +42,11 @@ def test_the_published_recipe_is_the_published_one() -> None:
         recipe.stage("instruct")
 
 
-def test_the_demonstration_recipe_is_the_card_s() -> None:
+def test_the_demonstration_recipe_has_all_stages_and_keeps_sides() -> None:
     recipe = read_recipe("demo")
-    assert recipe.stage("contrastive").for_cases(4000) == Recipe(1600, batch=32)
-    assert recipe.stage("instruct").for_cases(4000) == Recipe(290, batch=24)
+    for name in ("contrastive", "align", "instruct", "projector", "adapters"):
+        stage = recipe.stage(name)
+        assert stage.for_cases(4000) == stage.for_cases(8000)
     assert recipe.augmentation.build() is augment
     assert recipe.objective == Objective()
 
@@ -73,6 +74,13 @@ def test_flags_take_the_place_of_what_they_name() -> None:
         ("name: x\ncontrastive: {steps: 4, warmup: 1, warmup_share: 0.1}", "cannot both"),
         ("name: x\naugmentation: {kind: mirror}", "jitter or m3d"),
         ("name: x\nobjective: {loss: hinge}", "matched, sigmoid or softmax"),
+        ("name: x\ncontrastive: {steps: 4, accumulate: 0}", "accumulate has to be above 0"),
+        ("name: x\ncontrastive: {phases: 4}", "phases is 4, not a list of phases"),
+        ("name: x\ncontrastive: {phases: []}", "not a list of phases"),
+        ("name: x\ncontrastive: {phases: [{steps: 4, shape: [2, 3]}]}", "three whole numbers"),
+        ("name: x\ncontrastive: {phases: [{steps: 4, shape: [2, 3, 0]}]}", "above 0"),
+        ("name: x\ncontrastive: {phases: [{batch: 4}]}", "phases 1: exactly one of steps"),
+        ("name: x\nphases: []", "phases; it belongs under contrastive"),
         ("name: x\ncontrastive: 5", "contrastive is 5 where keys"),
         ("- a list", "where keys and values are expected"),
         ("name: [", "is no YAML"),
@@ -85,6 +93,25 @@ def test_what_is_wrong_is_named(tmp_path: Path, text: str, said: str) -> None:
         read_recipe(str(path))
     assert said in str(caught.value)
     assert "mine.yaml" in str(caught.value)
+
+
+def test_phases_share_what_the_stage_says(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(
+        "name: x\ncontrastive:\n  batch: 8\n  seed: 3\n  phases:\n"
+        "  - {shape: [32, 64, 64], steps: 5, batch: 16}\n"
+        "  - {shape: [48, 96, 96], steps: 6}\n"
+    )
+    recipe = read_recipe(str(path))
+    assert recipe.phases == (
+        StageRecipe(steps=5, batch=16, seed=3, shape=(32, 64, 64)),
+        StageRecipe(steps=6, batch=8, seed=3, shape=(48, 96, 96)),
+    )
+    assert recipe.stage("contrastive") == recipe.phases[1]
+
+
+def test_gradients_accumulate_over_fewer_steps_a_pass() -> None:
+    assert StageRecipe(epochs=2, batch=4, accumulate=3).for_cases(24).steps == 4
 
 
 def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
