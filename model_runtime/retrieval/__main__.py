@@ -2,24 +2,39 @@
 
 ``python -m model_runtime.retrieval build --model FOLDER --out FOLDER`` embeds every case
 listed in ``OUT/cases.json`` (rendered from its seed, as it is when opened) with the
-model's contrastive weights.
+model's contrastive weights. With ``--drawn`` the volumes are drawn straight on the model's
+grid, as in training: five times faster, but the skull of a head comes out darker there than
+in a scan, so these vectors are not quite those of the same scan when it is opened.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import multiprocessing
 import sys
 import threading
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+import torch
+from numpy.typing import NDArray
 
 from model_runtime import api
+from model_runtime.config import InputConfig
 from model_runtime.engine import LocalEngine
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.render import render
-from model_runtime.retrieval.index import PRIOR_SHAPE, save_embeddings
+from model_runtime.retrieval.index import PRIOR_SHAPE, Vectors, save_embeddings
+from model_runtime.training.volumes import model_volume
+from model_runtime.weights import load_folder
+
+_Volume = TypeVar("_Volume")
+_AHEAD = 32
 
 
 def prior_volume(seed: int) -> api.VolumeInput:
@@ -31,22 +46,63 @@ def prior_volume(seed: int) -> api.VolumeInput:
     )
 
 
-def build(model: Path, out: Path) -> int:
+def build(model: Path, out: Path, *, drawn: bool = False, processes: int = 1) -> int:
     """Embed the listed cases; returns their number."""
-    engine = LocalEngine(model)
     records = json.loads((out / "cases.json").read_text(encoding="utf-8"))["cases"]
+    seeds = [int(record["seed"]) for record in records]
+    weights, embedded = (_drawn if drawn else _rendered)(model, seeds, processes)
     vectors = []
-    for record in records:
-        request = api.Request(0, api.Task.EMBED_VOLUME, prior_volume(int(record["seed"])))
-        *_, last = engine.stream(request, threading.Event())
-        if not isinstance(last, api.Done) or last.embedding is None:
-            raise SystemExit(f"{record['id']} cannot be embedded: {last}")
-        vectors.append(last.embedding)
+    for vector in embedded:
+        vectors.append(vector)
         print(f"\r{len(vectors)} of {len(records)}", end="", file=sys.stderr)
-    save_embeddings(
-        out, [r["id"] for r in records], np.stack(vectors), engine.info.weights_sha256
-    )
+    save_embeddings(out, [r["id"] for r in records], np.stack(vectors), weights)
     return len(vectors)
+
+
+def _rendered(folder: Path, seeds: Sequence[int], processes: int) -> tuple[str, Iterator[Vectors]]:
+    """Embed scans of the cases with the engine, as it does with any scan."""
+    engine = LocalEngine(folder)
+
+    def embedded() -> Iterator[Vectors]:
+        for volume in _made(prior_volume, seeds, processes):
+            request = api.Request(0, api.Task.EMBED_VOLUME, volume)
+            *_, last = engine.stream(request, threading.Event())
+            if not isinstance(last, api.Done) or last.embedding is None:
+                raise SystemExit(f"{volume.key} cannot be embedded: {last}")
+            yield last.embedding
+
+    return engine.info.weights_sha256, embedded()
+
+
+def _made(
+    make: Callable[[int], _Volume], seeds: Sequence[int], processes: int
+) -> Iterator[_Volume]:
+    """Make volumes in several processes, few of them ahead, so that they do not fill memory."""
+    if processes == 1:
+        yield from map(make, seeds)
+        return
+    # Threads of the numerical libraries do not survive a fork.
+    with ProcessPoolExecutor(processes, multiprocessing.get_context("spawn")) as pool:
+        for start in range(0, len(seeds), _AHEAD):
+            yield from pool.map(make, seeds[start : start + _AHEAD])
+
+
+def _drawn(folder: Path, seeds: Sequence[int], processes: int) -> tuple[str, Iterator[Vectors]]:
+    """Embed the cases drawn on the model's grid by so many processes."""
+    model = load_folder(folder)
+    draw = partial(_model_volume, settings=model.config.input)
+
+    def embedded() -> Iterator[Vectors]:
+        with torch.inference_mode():
+            for grey in _made(draw, seeds, processes):
+                volume = torch.from_numpy(grey)[None, None].float() / 255
+                yield model.siglip.embed_volume(volume)[0].float().numpy()
+
+    return model.sha256, embedded()
+
+
+def _model_volume(seed: int, settings: InputConfig) -> NDArray[np.uint8]:
+    return model_volume(sample_case(seed), settings)
 
 
 def main() -> None:
@@ -56,8 +112,11 @@ def main() -> None:
     job = jobs.add_parser("build", help="embed the listed prior cases")
     job.add_argument("--model", type=Path, required=True)
     job.add_argument("--out", type=Path, required=True)
+    job.add_argument("--drawn", action="store_true", help="draw on the model's grid: faster")
+    job.add_argument("--processes", type=int, default=2, help="that make the volumes")
     given = parser.parse_args()
-    print(f"\n{build(given.model, given.out)} cases embedded")
+    count = build(given.model, given.out, drawn=given.drawn, processes=given.processes)
+    print(f"\n{count} cases embedded")
 
 
 if __name__ == "__main__":
