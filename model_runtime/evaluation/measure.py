@@ -149,6 +149,8 @@ def search_table(model: LoadedModel, cases: Sequence[Case], vectors: Matrix) -> 
     """Mean average precision of typed findings against the order of chance."""
     claims = [claims_of(case) for case in cases]
     queries = [q for q, n in Counter(c for held in claims for c in held).items() if n >= 3]
+    if not queries:
+        return {"queries": 0, "mean average precision": None, "chance": None}
     texts = embed_texts(model, queries)
     precisions, chances = [], []
     for query, text in zip(queries, texts, strict=True):

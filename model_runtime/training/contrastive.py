@@ -125,13 +125,19 @@ class Objective:
         ``softmax``: that of CLIP, over all processes, for comparison.
     labels : float
         Weight of the auxiliary label head; 0 as published.
+    reports : float
+        Share of the texts that are whole reports; without them the texts are short, and the
+        text tower costs a tenth.
     """
 
     loss: str = "matched"
     labels: float = 40.0
+    reports: float = 0.45
 
     def __post_init__(self) -> None:
-        """Check the loss's name."""
+        """Check the loss's name and the share."""
+        if not 0 <= self.reports <= 1:
+            raise ValueError(f"reports has to be between 0 and 1, not {self.reports}")
         if self.loss not in {"matched", "sigmoid", "softmax"}:
             raise ValueError(f"loss has to be matched, sigmoid or softmax, not {self.loss!r}")
 
@@ -214,7 +220,7 @@ class ContrastiveStage:
             rows = random.choice(len(self._cases), recipe.batch, replace=False)
             volume = self._augment(self._store.get(list(rows)), random)
             cases = [self._cases[row] for row in rows]
-            texts = [draw_text(case, random) for case in cases]
+            texts = [draw_text(case, random, self._objective.reports) for case in cases]
             ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])
             matched = self._objective.loss == "matched"
             holds = matches(texts, cases) if matched else torch.eye(len(cases))

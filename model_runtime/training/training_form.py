@@ -88,7 +88,7 @@ def _along_axes(layer: DecomposedConv, x: Tensor) -> Tensor:
     total: Tensor | None = None
     for axis, branch in enumerate((layer.c1, layer.c2, layer.c3)):
         convolution, norm = _parts(branch)
-        flat = x.view(*shapes[axis], channels).permute(0, 3, 1, 2)
+        flat = x.reshape(*shapes[axis], channels).permute(0, 3, 1, 2)
         kernel = convolution.weight.flatten(2)
         kernel = kernel[:, :, None, :] if axis == 2 else kernel[..., None]
         padding = [size // 2 for size in kernel.shape[2:]]

@@ -36,7 +36,7 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def chest() -> VolumeInput:
-    """A synthetic chest with a mass in the right lower lobe."""
+    """A synthetic chest with a mass in the left upper lobe."""
     voxels, matrix = render(sample_case(1), (60, 100, 100))
     return VolumeInput("chest-1", voxels, matrix, "CT", description="Chest")
 

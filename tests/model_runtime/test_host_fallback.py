@@ -199,7 +199,9 @@ def test_a_process_that_really_runs_out_of_memory(
     engine = fallback_of(load, WHOLE, HALF)
     # What is allocated once for all is there before the limit is set.
     assert isinstance(_events(engine, _report(chest))[-1], api.Done)
-    large = replace(chest, key="large", voxels=chest.voxels.repeat(4, axis=1).repeat(4, axis=2))
+    # A slice is larger than any block that the process may have kept for later.
+    wide = chest.voxels[::7].repeat(40, axis=1).repeat(40, axis=2)
+    large = replace(chest, key="large", voxels=wide)
     _limit(hosts[0].process_id, large.voxels.nbytes + (2 << 20))
     events = _events(engine, _report(large))
     assert isinstance(events[-1], api.Done), events[-1]

@@ -10,6 +10,7 @@ import pytest
 from transformers import BertTokenizer, Qwen2Tokenizer
 
 from model_runtime.checkpoints.vocabulary import decoder_tokenizer, text_tokenizer
+from model_runtime.training.contrastive import TEXT_LENGTH
 from model_runtime.weights import WeightsError, load_folder, text_ids
 
 _TYPED = (
@@ -80,7 +81,7 @@ def test_ours_keeps_its_first_token(tiny_model: Path) -> None:
     ids = text_ids(model, "A nodule. <cls>")
     assert ids[0] == model.text_tokenizer.token_to_id("<cls>")
     assert ids[0] not in ids[1:]
-    assert len(text_ids(model, "nodule " * 500)) == 160
+    assert len(text_ids(model, "nodule " * 500)) == TEXT_LENGTH
 
 
 def _without_patch(folder: Path) -> None:

@@ -107,10 +107,17 @@ def test_other_names_are_refused(tmp_path: Path) -> None:
             load_testset(name)
 
 
-def test_reports_that_training_holds_are_found() -> None:
-    few, many = load_testset("phantom:40", trained=100), load_testset("phantom:40", trained=4000)
-    assert few.trained < many.trained
-    assert len(many.trained) == many.overlap["test reports also in training"]
-    # What overlaps are common reports, mostly of nothing found; a long one hardly does.
-    longest = max(range(40), key=lambda n: len(many.items[n].report))
-    assert longest not in many.trained
+def test_no_report_of_a_phantom_is_one_of_training() -> None:
+    test = load_testset("phantom:40", trained=1000)
+    assert test.overlap["training items"] == 1000
+    assert test.overlap["test reports also in training"] == 0
+    assert not test.trained
+
+
+def test_reports_that_training_holds_are_found(tmp_path: Path, model: LoadedModel) -> None:
+    assert not _written(tmp_path, model.config.input).trained
+    told = tmp_path / "ct_case"
+    (told / "200002" / "text.txt").write_bytes((told / "000001" / "text.txt").read_bytes())
+    test = load_testset(str(tmp_path))
+    assert test.trained == {2}
+    assert test.overlap["test reports also in training"] == 1
