@@ -2,9 +2,9 @@
 
 ``python -m model_runtime.ablation encoder|loss|projector --run RUN --out FILE.json`` trains
 every variant of one question and writes what each reached on held-out cases, with bootstrap
-intervals and the paired difference from the paper's choice. RUN is a folder of
-``python -m model_runtime.training``; ``encoder`` also takes the drawn volumes, the others the
-features of training and of held-out cases.
+intervals and the paired difference from the paper's choice, and puts the table into a document
+where one is named. RUN is a folder of ``python -m model_runtime.training``; ``encoder`` takes
+the drawn volumes of training and of held-out cases, the others their features.
 """
 
 from __future__ import annotations
@@ -16,12 +16,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 from model_runtime.ablation.questions import (
     Budget,
     encoder_question,
     loss_question,
     projector_question,
 )
+from model_runtime.ablation.table import markdown
+from model_runtime.evaluation.document import DocumentError, put
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data", type=Path, required=True, help="volumes, or features.npz")
     parser.add_argument("--test", type=Path, required=True, help="the same of held-out cases")
     parser.add_argument("--out", type=Path, required=True, help="a JSON file")
+    parser.add_argument("--document", type=Path, help="gets the table, as EVALUATION.md")
+    parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--seen", type=int, default=12_800, help="cases that each variant sees")
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
@@ -44,6 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Answer one question; a missing file is told in a sentence and gives 1."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     given = _parser().parse_args(arguments)
+    torch.set_num_threads(given.threads)
     budget = Budget(given.seen, given.batch, given.rate, given.seed)
     ask = {"encoder": encoder_question, "loss": loss_question, "projector": projector_question}
     try:
@@ -54,6 +61,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given.out.parent.mkdir(parents=True, exist_ok=True)
     given.out.write_text(json.dumps(answer, indent=1) + "\n", encoding="utf-8")
     _LOG.info("wrote %s", given.out)
+    if given.document:
+        try:
+            put(given.document, f"ablation {given.question}", markdown(answer))
+        except DocumentError as error:
+            sys.stderr.write(f"{error}\n")
+            return 1
     return 0
 
 

@@ -33,7 +33,7 @@ from model_runtime.training.features import Features
 from model_runtime.training.loop import Recipe, Trainee, train
 from model_runtime.training.volumes import VolumeStore
 
-LOSSES = (("sigmoid", 16), ("softmax", 16), ("sigmoid", 128), ("softmax", 128))
+LOSSES = tuple((loss, batch) for batch in (16, 128) for loss in ("sigmoid", "softmax"))
 _READ_AT_ONCE = 32
 
 
@@ -71,7 +71,7 @@ def encoder_question(run: Path, data: Path, test: Path, budget: Budget) -> dict[
         stage = EncoderStage(siglip, tokenizer, store, Objective("sigmoid"))
         seconds[kind] = _trained(stage, budget.recipe(), run / "ablation" / f"encoder-{kind}")
         reached[kind] = _found(siglip, tokenizer, _volumes(held), held.seeds)
-    return _answer("encoder", reached, seconds, budget, ENCODERS[0])
+    return _answer("encoder", reached, seconds, budget, dict.fromkeys(ENCODERS, ENCODERS[0]))
 
 
 def loss_question(run: Path, data: Path, test: Path, budget: Budget) -> dict[str, Any]:
@@ -87,7 +87,8 @@ def loss_question(run: Path, data: Path, test: Path, budget: Budget) -> dict[str
         seconds[name] = _trained(stage, budget.recipe(batch), folder)
         states = torch.from_numpy(held.high[:, 0]).float()
         reached[name] = _found(siglip, tokenizer, [states], held.seeds)
-    return _answer("loss", reached, seconds, budget, "sigmoid 16")
+    against = {f"{loss} {batch}": f"sigmoid {batch}" for loss, batch in LOSSES}
+    return _answer("loss", reached, seconds, budget, against)
 
 
 def projector_question(run: Path, data: Path, test: Path, budget: Budget) -> dict[str, Any]:
@@ -105,7 +106,8 @@ def projector_question(run: Path, data: Path, test: Path, budget: Budget) -> dic
             "closed questions right, %": 100 * np.array(right),
             "cross-entropy of the report": judged.report_loss,
         }
-    return _answer("projector", reached, seconds, budget, PROJECTORS[0])
+    against = dict.fromkeys(PROJECTORS, PROJECTORS[0])
+    return _answer("projector", reached, seconds, budget, against)
 
 
 def _model(run: Path) -> tuple[ModelConfig, Tokenizer]:
@@ -141,22 +143,29 @@ def _found(
 
 
 def _answer(
-    question: str, reached: dict[str, Values], seconds: dict[str, float], budget: Budget, own: str
+    question: str,
+    reached: dict[str, Values],
+    seconds: dict[str, float],
+    budget: Budget,
+    against: dict[str, str],
 ) -> dict[str, Any]:
-    """Put figures, intervals and paired differences from the paper's choice together."""
+    """Put figures, intervals and paired differences from the paper's choice together.
+
+    ``against`` names the paper's choice that each variant is compared with, itself included.
+    """
     table: dict[str, Any] = {}
     for name, values in reached.items():
         rows = {}
         for figure, each in values.items():
             mean = mean_of(each)
-            apart = difference(mean, mean_of(reached[own][figure]))
+            apart = difference(mean, mean_of(reached[against[name]][figure]))
             rows[figure] = {
                 "value": asdict(estimate(mean, len(each))),
                 "less the paper's": asdict(estimate(apart, len(each))),
             }
         table[name] = rows | {"training seconds": round(seconds[name], 1)}
-    cases = len(next(iter(reached[own].values())))
+    cases = len(next(iter(next(iter(reached.values())).values())))
     return {
-        "question": question, "paper's choice": own, "budget": asdict(budget),
+        "question": question, "compared with": against, "budget": asdict(budget),
         "held-out cases": cases, "variants": table,
     }  # fmt: skip

@@ -34,6 +34,18 @@ def update(document: Path, folder: Path) -> str:
         tables = block(results)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DocumentError(f"{folder / RESULTS} holds no results ({error!r}).") from error
+    put(document, name, tables)
+    return name
+
+
+def put(document: Path, name: str, tables: str) -> None:
+    """Write tables into the block of a name.
+
+    Raises
+    ------
+    DocumentError
+        Where the document has no such block.
+    """
     text = document.read_text(encoding="utf-8")
     begin, end = f"<!-- figures {name} -->", f"<!-- end of figures {name} -->"
     if text.count(begin) != 1 or text.count(end) != 1 or text.index(begin) > text.index(end):
@@ -41,7 +53,6 @@ def update(document: Path, folder: Path) -> str:
     before, rest = text.split(begin)
     after = rest.split(end)[1]
     document.write_text(f"{before}{begin}\n\n{tables}\n{end}{after}", encoding="utf-8")
-    return name
 
 
 def block(results: dict[str, Any]) -> str:

@@ -3,6 +3,10 @@
 A sigmoid or softmax loss learns from the texts that a volume does not match, so it gains from
 more of them than a processor can encode volumes for. With the encoder frozen, only the text
 tower and the two projections are trained, on states that were computed once.
+
+Where the objective has labels, one linear head reads them from the vectors of both sides, and
+is thrown away afterwards: what a report says and what a volume shows are then told in the same
+directions long before the contrastive loss alone would have put them there.
 """
 
 from __future__ import annotations
@@ -13,27 +17,58 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from tokenizers import Tokenizer
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn import functional
 
 from model_runtime.phantom.case import sample_case
 from model_runtime.siglip import Siglip
 from model_runtime.training.batches import Stopwatch
 from model_runtime.training.contrastive import Objective, draw_text, encode_texts, matches
 from model_runtime.training.features import Features
+from model_runtime.training.labels import LabelSpace
 from model_runtime.training.loop import Recipe, device_of
 
+_LABEL_CASES = 4000
 WHOLE = 0.75
 """Share of the texts that are whole reports; the others are impressions and typed findings."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sides:
-    """A batch: the encoder's last states, tokenised texts, and which text holds for which."""
+    """A batch: the encoder's last states, tokenised texts, and which text holds for which.
+
+    ``labels`` are those of the cases; ``tells_all`` marks the texts that tell all of them.
+    """
 
     high: Tensor
     ids: Tensor
     mask: Tensor
     holds: Tensor
+    labels: Tensor
+    tells_all: Tensor
+
+
+class LabelledSpace(nn.Module):
+    """The contrastive model and a head that reads labels from the vectors of both its sides."""
+
+    def __init__(self, siglip: Siglip, labels: int) -> None:
+        super().__init__()
+        siglip.vision_encoder.requires_grad_(False)
+        for module in siglip.language_encoder.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = 0.0  # texts are drawn anew in every step
+        self.siglip = siglip
+        self.head = nn.Linear(siglip.config.width, labels)
+
+    def named(self, image: Tensor, words: Tensor, batch: Sides) -> Tensor:
+        """Cross-entropy of the labels from volumes, and from the texts that tell them all."""
+        truth, told = batch.labels.to(image.device), batch.tells_all.to(image.device)
+        losses = [
+            functional.binary_cross_entropy_with_logits(self.head(x * x.shape[1] ** 0.5), y)
+            for x, y in ((image, truth), (words[told], truth[told]))
+            if len(x)
+        ]
+        return torch.stack(losses).mean()
 
 
 class AlignmentStage:
@@ -44,7 +79,7 @@ class AlignmentStage:
     siglip : Siglip
         As stage one left it, or new; its encoder stays as it is.
     objective : Objective
-        Its loss; there are no labels here.
+        Its loss, and the weight of the labels.
     """
 
     def __init__(
@@ -57,8 +92,9 @@ class AlignmentStage:
         self._tokenizer, self._features = tokenizer, features
         self._objective = objective or Objective()
         self._cases = [sample_case(int(seed)) for seed in features.seeds]
-        siglip.vision_encoder.requires_grad_(False)
-        self.module = siglip
+        space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
+        self._labels = torch.from_numpy(np.stack([space.encode(case) for case in self._cases]))
+        self.module = LabelledSpace(siglip, len(space))
         self.loading, self.data = Stopwatch(), features.digest
 
     def draw(self, random: np.random.Generator, recipe: Recipe) -> Sides:
@@ -70,17 +106,22 @@ class AlignmentStage:
             texts = [draw_text(case, random, WHOLE) for case in cases]
             ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])
             matched = self._objective.loss == "matched"
-            return Sides(high, ids, mask, matches(texts, cases) if matched else torch.eye(len(ids)))
+            holds = matches(texts, cases) if matched else torch.eye(len(ids))
+            tells_all = torch.tensor([text.tells_all for text in texts])
+            return Sides(high, ids, mask, holds, self._labels[rows], tells_all)
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
-        """Match of states and texts."""
+        """Match of states and texts, plus the labels."""
         return self.loss_of(self.draw(random, recipe))
 
     def loss_of(self, batch: Sides) -> Mapping[str, Tensor]:
-        """Loss of a drawn batch."""
-        siglip, device = self.module, device_of(self.module)
+        """Losses of a drawn batch."""
+        siglip, device = self.module.siglip, device_of(self.module)
         with torch.autocast(device.type, enabled=False):
             image = siglip.project_volume(batch.high.to(device))
         words = siglip.embed_text(batch.ids.to(device), batch.mask.to(device)).float()
-        loss = self._objective.match(image, words, siglip, lambda: batch.holds.to(device))
-        return {"loss": loss}
+        match = self._objective.match(image, words, siglip, lambda: batch.holds.to(device))
+        if not self._objective.labels:
+            return {"loss": match}
+        named = self.module.named(image, words, batch)
+        return {"loss": match + self._objective.labels * named, "match": match, "labels": named}

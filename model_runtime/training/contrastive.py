@@ -37,11 +37,15 @@ FIRST_SCALE = 0.1
 
 @dataclass(frozen=True)
 class Text:
-    """A text of the batch and the findings it claims; ``whole`` claims there are no others."""
+    """A text of the batch and the findings it claims; ``whole`` claims there are no others.
+
+    ``tells_all`` marks a report, which tells degrees, sizes and normal organs too.
+    """
 
     text: str
     claims: frozenset[str]
     whole: bool
+    tells_all: bool = False
 
     def holds_for(self, names: frozenset[str], claims: frozenset[str]) -> bool:
         """Tell whether the text is true of a case; see :func:`names_of` and :func:`claims_of`."""
@@ -72,7 +76,7 @@ def draw_text(case: Case, random: Random, whole: float = 0.45) -> Text:
     if kind < whole:
         # Sizes and normal organs make it this case's own: nobody else's match.
         sentences = (technique(case), *finding_sentences(case, random), impression(case))
-        return Text(" ".join(sentences), frozenset((f"case {case.seed}",)), whole=True)
+        return Text(" ".join(sentences), frozenset((f"case {case.seed}",)), True, True)
     if kind < whole + 4 * (1 - whole) / 11 or not names:
         return Text(_case(impression(case), random), names, whole=True)
     typed = sorted(claims_of(case))

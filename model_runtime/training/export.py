@@ -26,7 +26,7 @@ def trained_siglip(run: Path) -> Siglip:
     siglip = Siglip(run_config(run)[0].siglip)
     aligned = run / "align" / "checkpoint.pt"
     if aligned.is_file():
-        siglip.load_state_dict(_part(aligned, ""))
+        siglip.load_state_dict(_part(aligned, "siglip."))
     else:
         siglip.load_state_dict(_part(run / "contrastive" / "checkpoint.pt", "siglip."))
     return siglip.eval()

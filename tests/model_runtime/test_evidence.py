@@ -27,7 +27,7 @@ from model_runtime.evidence_words import Words, told_tokens
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.render import render
 
-EFFUSION = "There is a small left pleural effusion."
+EFFUSION = "There is a large left pleural effusion."
 NORMAL = "No pneumothorax."
 
 
@@ -42,12 +42,12 @@ def engine(repository: Path) -> Iterator[LocalEngine]:
 @pytest.fixture(scope="module")
 def effusion() -> api.VolumeInput:
     """A synthetic chest with an effusion on the left and no pneumothorax."""
-    voxels, matrix = render(sample_case(200_003), (64, 128, 128))
+    voxels, matrix = render(sample_case(200_086), (64, 128, 128))
     return api.VolumeInput("effusion", voxels, matrix, "CT", "CHEST")
 
 
 def _head(engine: LocalEngine) -> str:
-    return "Technique: Synthetic CT of the chest, portal venous.\nFindings: "
+    return "Technique: Synthetic CT of the chest, axial plane, delayed phase.\nFindings: "
 
 
 def _ask(engine: LocalEngine, volume: api.VolumeInput | None, **more: object) -> list[api.Event]:
@@ -139,7 +139,8 @@ def test_likelihood_gradient_is_that_of_finite_differences(
 def test_similarity_gradient_is_that_of_finite_differences(engine: LocalEngine) -> None:
     siglip = engine._model.siglip.double()
     generator = torch.Generator().manual_seed(0)
-    finest = torch.randn(1, 18, 192, generator=generator, dtype=torch.float64)
+    middle, last_width = engine._model.config.siglip.encoder.channels[3:]
+    finest = torch.randn(1, 18, middle, generator=generator, dtype=torch.float64)
     sentence = torch.randn(256, generator=generator, dtype=torch.float64)
     (_, high), (slope, _) = similarity_gradients(siglip, finest, sentence, (2, 3, 3))
     way = torch.randn(finest.shape, generator=generator, dtype=torch.float64)
@@ -150,7 +151,7 @@ def test_similarity_gradient_is_that_of_finite_differences(engine: LocalEngine) 
         values.append(siglip.project_volume(last)[0] @ sentence)
     found = float(values[0] - values[1]) / 2e-5
     assert found == pytest.approx(float((slope * way).sum()), rel=1e-5)
-    assert high.shape == (1, 4, 384)
+    assert high.shape == (1, 4, last_width)
 
 
 class _OneCell(nn.Module):

@@ -74,7 +74,8 @@ def test_the_published_layout_is_explained_as_it_is_computed(engine: LocalEngine
     ids, count = told_tokens(model, words)
     whole = model.tokenizer.encode(words.prompt).ids[:1] + ids
     torch.manual_seed(0)
-    states = torch.randn(1, 18, 192), torch.randn(1, 4, 384)
+    low, high = model.config.siglip.encoder.channels[3:]
+    states = torch.randn(1, 18, low), torch.randn(1, 4, high)
     with torch.inference_mode():
         image = model.vlm.project(*states)
         value = mean_log_likelihood(model.vlm, image, (ids, count))

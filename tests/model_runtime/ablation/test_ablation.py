@@ -12,6 +12,7 @@ import torch
 from model_runtime.ablation.__main__ import main
 from model_runtime.ablation.encoders import build_siglip, last_state
 from model_runtime.ablation.projectors import PROJECTORS, build_projector
+from model_runtime.ablation.table import verdicts
 from model_runtime.ablation.vit3d import Vit3d
 from model_runtime.config import ProjectorConfig, demo_config
 from model_runtime.training.features import Features
@@ -84,16 +85,37 @@ def test_a_question_on_features_is_answered(question: str, run: Path, tmp_path: 
     test = features_at(tmp_path / "test.npz", 100_000, 6)
     seen = "128" if question == "loss" else "4"
     out = tmp_path / "answer.json"
+    document = tmp_path / "told.md"
+    marks = f"<!-- figures ablation {question} -->", f"<!-- end of figures ablation {question} -->"
+    document.write_text("\n".join(marks))
     words = [question, "--run", run, "--data", data, "--test", test, "--out", out]
+    words += ["--document", document]
     assert main([*map(str, words), "--seen", seen, "--batch", "2"]) == 0
     answer = json.loads(out.read_text())
     assert answer["held-out cases"] == 6
-    own = answer["variants"].pop(answer["paper's choice"])
-    assert len(answer["variants"]) == 3
+    own = answer["variants"][next(iter(answer["compared with"].values()))]
+    assert len(answer["variants"]) == 4
     for name, figure in own.items():
         if name != "training seconds":
             assert figure["less the paper's"]["value"] == 0
             assert figure["value"]["low"] <= figure["value"]["value"] <= figure["value"]["high"]
+            assert f"| {name} |" in document.read_text()
+
+
+def test_verdicts_follow_the_intervals() -> None:
+    def row(*apart: float) -> dict[str, object]:
+        value = {"value": 1.0, "low": 0.5, "high": 1.5}
+        told = {"value": value, "less the paper's": dict(zip(("low", "high"), apart, strict=True))}
+        return {"R@1, %": told, "cross-entropy": told, "training seconds": 1.0}
+
+    answer = {
+        "compared with": {"dual": "dual", "low": "dual", "high": "dual"},
+        "variants": {"dual": row(0, 0), "low": row(-2, -1), "high": row(-1, 1)},
+    }
+    assert verdicts(answer) == [
+        "R@1, %: dual is better than low, dual cannot be told from high.",
+        "cross-entropy: dual is worse than low, dual cannot be told from high.",
+    ]
 
 
 def test_the_encoders_are_compared_on_volumes(run: Path, tmp_path: Path) -> None:
