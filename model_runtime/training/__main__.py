@@ -75,6 +75,7 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
     words.set_defaults(job=jobs.tokenizer)
     features = commands.add_parser("features", help="encode the volumes for the next stages")
     features.add_argument("--views", type=int, default=3)
+    features.add_argument("--out", type=Path, help="another file, as for held-out cases")
     features.set_defaults(job=jobs.features)
 
 

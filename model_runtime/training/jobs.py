@@ -109,7 +109,7 @@ def features(given: argparse.Namespace) -> None:
     _refuse_m3d(given)
     siglip = trained_siglip(given.run).to(given.device)
     computed = compute_features(siglip.vision_encoder, _store(given), given.views)
-    computed.save(given.run / "features.npz")
+    computed.save(given.out or given.run / "features.npz")
 
 
 def align(given: argparse.Namespace) -> None:
