@@ -82,7 +82,7 @@ def loss_question(run: Path, data: Path, test: Path, budget: Budget) -> dict[str
     for loss, batch in LOSSES:
         torch.manual_seed(budget.seed)
         siglip, name = Siglip(config.siglip), f"{loss} {batch}"
-        stage = AlignmentStage(siglip, tokenizer, features, Objective(loss, labels=0.0))
+        stage = AlignmentStage(siglip, tokenizer, features, Objective(loss, aligned_labels=0.0))
         folder = run / "ablation" / f"loss-{loss}-{batch}"
         seconds[name] = _trained(stage, budget.recipe(batch), folder)
         states = torch.from_numpy(held.high[:, 0]).float()

@@ -121,7 +121,7 @@ class AlignmentStage:
             image = siglip.project_volume(batch.high.to(device))
         words = siglip.embed_text(batch.ids.to(device), batch.mask.to(device)).float()
         match = self._objective.match(image, words, siglip, lambda: batch.holds.to(device))
-        if not self._objective.labels:
+        if not self._objective.aligned_labels:
             return {"loss": match}
         named = self.module.named(image, words, batch)
-        return {"loss": match + self._objective.labels * named, "match": match, "labels": named}
+        return {"loss": match + self._objective.aligned_labels * named, "match": match, "labels": named}

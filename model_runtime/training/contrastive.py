@@ -128,7 +128,9 @@ class Objective:
         ``sigmoid``: the published one, each text for its own volume only, over all processes;
         ``softmax``: that of CLIP, over all processes, for comparison.
     labels : float
-        Weight of the auxiliary label head; 0 as published.
+        Weight of the auxiliary label heads of the encoder; 0 as published.
+    aligned_labels : float
+        That of the head which reads both sides at the end of the stage.
     reports : float
         Share of the texts that are whole reports; without them the texts are short, and the
         text tower costs a tenth.
@@ -136,6 +138,7 @@ class Objective:
 
     loss: str = "matched"
     labels: float = 40.0
+    aligned_labels: float = 40.0
     reports: float = 0.45
 
     def __post_init__(self) -> None:

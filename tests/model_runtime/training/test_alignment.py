@@ -34,7 +34,7 @@ def test_the_space_learns_and_the_encoder_stays(
     labels: float, siglip: Siglip, states: Features, words: Tokenizer, tmp_path: Path
 ) -> None:
     before = {name: value.clone() for name, value in siglip.state_dict().items()}
-    stage = AlignmentStage(siglip, words, states, Objective(labels=labels))
+    stage = AlignmentStage(siglip, words, states, Objective(aligned_labels=labels))
     losses = train(stage, Recipe(12, batch=8, learning_rate=3e-3, warmup=1), tmp_path)
     assert np.mean(losses[-3:]) < np.mean(losses[:3])
     for name, value in siglip.state_dict().items():
@@ -45,7 +45,7 @@ def test_the_space_learns_and_the_encoder_stays(
 def test_labels_are_read_from_reports_that_tell_them_all(
     siglip: Siglip, states: Features, words: Tokenizer
 ) -> None:
-    stage = AlignmentStage(siglip, words, states, Objective(labels=40.0))
+    stage = AlignmentStage(siglip, words, states, Objective(aligned_labels=40.0))
     batch = stage.draw(np.random.default_rng(0), Recipe(1, batch=8))
     told = int(batch.tells_all.sum())
     assert 0 < told < 8
