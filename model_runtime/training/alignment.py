@@ -124,4 +124,5 @@ class AlignmentStage:
         if not self._objective.aligned_labels:
             return {"loss": match}
         named = self.module.named(image, words, batch)
-        return {"loss": match + self._objective.aligned_labels * named, "match": match, "labels": named}
+        loss = match + self._objective.aligned_labels * named
+        return {"loss": loss, "match": match, "labels": named}
