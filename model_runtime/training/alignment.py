@@ -27,6 +27,7 @@ from model_runtime.training.contrastive import Objective, draw_text, encode_text
 from model_runtime.training.features import Features
 from model_runtime.training.labels import LabelSpace
 from model_runtime.training.loop import Recipe, device_of
+from model_runtime.training.tokenizer import WORDWISE, by_words
 
 _LABEL_CASES = 4000
 WHOLE = 0.75
@@ -49,16 +50,21 @@ class Sides:
 
 
 class LabelledSpace(nn.Module):
-    """The contrastive model and a head that reads labels from the vectors of both its sides."""
+    """The contrastive model and a head that reads labels from the vectors of both its sides.
 
-    def __init__(self, siglip: Siglip, labels: int) -> None:
+    The head begins with each label's share of the cases, ``shares``, whatever the vectors are.
+    """
+
+    def __init__(self, siglip: Siglip, shares: Tensor) -> None:
         super().__init__()
         siglip.vision_encoder.requires_grad_(False)
         for module in siglip.language_encoder.modules():
             if isinstance(module, nn.Dropout):
                 module.p = 0.0  # texts are drawn anew in every step
         self.siglip = siglip
-        self.head = nn.Linear(siglip.config.width, labels)
+        self.head = nn.Linear(siglip.config.width, len(shares))
+        nn.init.zeros_(self.head.weight)
+        self.head.bias.data = shares.clamp(1e-3, 1 - 1e-3).logit()
 
     def named(self, image: Tensor, words: Tensor, batch: Sides) -> Tensor:
         """Cross-entropy of the labels from volumes, and from the texts that tell them all."""
@@ -90,11 +96,12 @@ class AlignmentStage:
         objective: Objective | None = None,
     ) -> None:
         self._tokenizer, self._features = tokenizer, features
+        self._wordwise = by_words(tokenizer)
         self._objective = objective or Objective()
         self._cases = [sample_case(int(seed)) for seed in features.seeds]
         space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
         self._labels = torch.from_numpy(np.stack([space.encode(case) for case in self._cases]))
-        self.module = LabelledSpace(siglip, len(space))
+        self.module = LabelledSpace(siglip, self._labels.mean(dim=0))
         self.loading, self.data = Stopwatch(), features.digest
 
     def draw(self, random: np.random.Generator, recipe: Recipe) -> Sides:
@@ -104,7 +111,8 @@ class AlignmentStage:
             _, high = self._features.draw(rows, random)
             cases = [self._cases[row] for row in rows]
             texts = [draw_text(case, random, WHOLE) for case in cases]
-            ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])
+            words = self._wordwise if random.random() < WORDWISE else self._tokenizer
+            ids, mask = encode_texts(words, [text.text for text in texts])
             matched = self._objective.loss == "matched"
             holds = matches(texts, cases) if matched else torch.eye(len(ids))
             tells_all = torch.tensor([text.tells_all for text in texts])

@@ -26,6 +26,7 @@ from model_runtime.training.distributed_loss import gathered_softmax_loss, ring_
 from model_runtime.training.labels import LabelSpace
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.m3d_augment import Augmentation
+from model_runtime.training.tokenizer import WORDWISE, by_words
 from model_runtime.training.training_form import hidden_states
 from model_runtime.training.volumes import VolumeStore
 
@@ -214,6 +215,7 @@ class ContrastiveStage:
     ) -> None:
         self._augment, self._objective = augmentation, objective or Objective()
         self._store, self._tokenizer = store, tokenizer
+        self._wordwise = by_words(tokenizer)
         self._cases = [sample_case(int(seed)) for seed in store.seeds]
         # Of fixed seeds, so that a run can go on when more cases have been rendered.
         self.space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
@@ -228,7 +230,8 @@ class ContrastiveStage:
             volume = self._augment(self._store.get(list(rows)), random)
             cases = [self._cases[row] for row in rows]
             texts = [draw_text(case, random, self._objective.reports) for case in cases]
-            ids, mask = encode_texts(self._tokenizer, [text.text for text in texts])
+            words = self._wordwise if random.random() < WORDWISE else self._tokenizer
+            ids, mask = encode_texts(words, [text.text for text in texts])
             matched = self._objective.loss == "matched"
             holds = matches(texts, cases) if matched else torch.eye(len(cases))
             return Pairs(volume, ids, mask, holds, self._labels[rows])

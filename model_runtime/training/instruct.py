@@ -22,11 +22,14 @@ from model_runtime.prompt import choice_answer, question_prompt
 from model_runtime.training.features import Features
 from model_runtime.training.labels import LabelSpace
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
+from model_runtime.training.tokenizer import WORDWISE, by_words
 from model_runtime.vlm import IGNORED_LABEL, Vlm
 
 _ASKING = ("Is there ", "Does the scan show ", "Do you see ")
 _LABEL_WEIGHT = 20.0
 _LABEL_CASES = 4000
+_ASKED = 3
+"""Questions of a case in a step."""
 
 
 @dataclass(frozen=True)
@@ -63,12 +66,20 @@ def draw_questions(case: Case, count: int, random: Random) -> list[Example]:
 
 
 def collate(
-    tokenizer: Tokenizer, examples: Sequence[Example], eos: int, pad: int
+    tokenizer: Tokenizer,
+    examples: Sequence[Example],
+    eos: int,
+    pad: int,
+    asking: Tokenizer | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Tokenise and pad: ids, labels (answer and end only) and mask, each B × length."""
+    """Tokenise and pad: ids, labels (answer and end only) and mask, each B × length.
+
+    ``asking`` cuts the prompts where the answers' tokenizer does not.
+    """
+    asking = asking or tokenizer
     rows, starts = [], []
     for example in examples:
-        prompt = tokenizer.encode(example.prompt, add_special_tokens=False).ids
+        prompt = asking.encode(example.prompt, add_special_tokens=False).ids
         answer = tokenizer.encode(example.answer, add_special_tokens=False).ids
         rows.append([*prompt, *answer, eos])
         starts.append(len(prompt))
@@ -97,11 +108,17 @@ class Lesson:
 
     @classmethod
     def draw(
-        cls, tokenizer: Tokenizer, prompt: PromptConfig, cases: Sequence[Case], random: Random
+        cls,
+        tokenizer: Tokenizer,
+        prompt: PromptConfig,
+        cases: Sequence[Case],
+        random: Random,
+        asking: Tokenizer | None = None,
     ) -> Lesson:
-        """Draw a report and two questions of every case."""
+        """Draw a report and some questions of every case."""
         reports = [report(case, random) for case in cases]
-        return cls.of(tokenizer, prompt, reports, [draw_questions(c, 2, random) for c in cases])
+        asked = [draw_questions(case, _ASKED, random) for case in cases]
+        return cls.of(tokenizer, prompt, reports, asked, asking)
 
     @classmethod
     def of(
@@ -110,6 +127,7 @@ class Lesson:
         prompt: PromptConfig,
         reports: Sequence[str],
         asked: Sequence[Sequence[Example]],
+        asking: Tokenizer | None = None,
     ) -> Lesson:
         """Lay out the report and the questions, if any, of every case."""
         told = [Example(prompt.report, text) for text in reports]
@@ -125,8 +143,9 @@ class Lesson:
                 [Example(one.prompt, prompt.before_answer + one.answer) for one in examples],
                 prompt.eos_token,
                 prompt.pad_token,
+                words,
             )
-            for examples in (told, questioned)
+            for examples, words in ((told, None), (questioned, asking))
         ]
         return cls(sides[0], sides[1], owners)
 
@@ -174,6 +193,7 @@ class InstructStage:
 
     def __init__(self, config: VlmConfig, tokenizer: Tokenizer, features: Features) -> None:
         self._tokenizer, self._features = tokenizer, features
+        self._wordwise = by_words(tokenizer)
         self._prompt = config.prompt
         self._cases = [sample_case(int(seed)) for seed in features.seeds]
         space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
@@ -187,11 +207,12 @@ class InstructStage:
             rows = random.choice(len(self._cases), recipe.batch, replace=False)
             low, high = self._features.draw(rows, random)
             cases = [self._cases[row] for row in rows]
-            lesson = Lesson.draw(self._tokenizer, self._prompt, cases, random)
+            asking = self._wordwise if random.random() < WORDWISE else self._tokenizer
+            lesson = Lesson.draw(self._tokenizer, self._prompt, cases, random, asking)
             return Taught(low, high, lesson, self._labels[rows])
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
-        """Cross-entropy of reports and of two questions each, plus the labels."""
+        """Cross-entropy of reports and of some questions each, plus the labels."""
         return self.loss_of(self.draw(random, recipe))
 
     def loss_of(self, batch: Taught) -> Mapping[str, Tensor]:
