@@ -28,7 +28,7 @@ from model_runtime.vlm import IGNORED_LABEL, Vlm
 _ASKING = ("Is there ", "Does the scan show ", "Do you see ")
 _LABEL_WEIGHT = 20.0
 _LABEL_CASES = 4000
-_ASKED = 3
+_ASKED = 2
 """Questions of a case in a step."""
 
 

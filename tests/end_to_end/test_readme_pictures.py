@@ -71,16 +71,16 @@ def test_pictures_of_every_job(
     qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
     assert _colours(keep(opened, "draft")) > 50
 
-    # The scan does hold an effusion on the left, larger than the model says.
-    _show_evidence_of(qtbot, opened, "left pleural effusion")
+    # The scan does hold an effusion, on the right.
+    _show_evidence_of(qtbot, opened, "right pleural effusion")
     assert _colours(keep(opened, "evidence")) > 50
     opened.report.evidence.go_requested.emit(opened.report.evidence)
     opened.report.evidence.dismiss()
 
     opened.ask_question()
-    opened.consulting.ask("Is there pleural effusion?", ("yes", "no"))
+    opened.consulting.ask("Is there a pleural effusion?", ("yes", "no"))
     qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
-    opened.consulting.ask("Which abnormality is present?")
+    opened.consulting.ask("Which abnormalities are present?")
     qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
     assert _colours(keep(opened, "ask")) > 50
 
