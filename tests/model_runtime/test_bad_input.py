@@ -95,7 +95,9 @@ WORDS = [
 @pytest.mark.parametrize("words", WORDS)
 def test_odd_words_are_text(engine: LocalEngine, chest: api.VolumeInput, words: str) -> None:
     last = _last(engine, api.Request(1, api.Task.QUESTION, chest, words, max_tokens=4))
-    assert isinstance(last, api.Done), last
+    # The noise of this model may end its answer with its first token: that is told, too.
+    nothing = "The model wrote nothing for this scan."
+    assert isinstance(last, api.Done) or last.message == nothing, last
     special = {engine._model.tokenizer.token_to_id(f"<{name}>") for name in ("im_patch", "eos")}
     assert not special & set(engine._model.tokenizer.encode(words).ids)
 

@@ -48,7 +48,7 @@ def test_a_draft_streams_and_ends_with_its_receipt(
     assert done.text == _text(events).strip()
     receipt = done.provenance
     assert receipt.demonstration
-    assert receipt.window == api.HuWindow(-1350, 150)
+    assert receipt.window == api.HuWindow(-1100, 700)
     assert receipt.grid == engine._model.config.input.shape
     assert receipt.slice_count == 60
     assert receipt.tokens > 0

@@ -28,7 +28,7 @@ from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.render import render
 
 EFFUSION = "There is a large left pleural effusion."
-NORMAL = "No pneumothorax."
+NORMAL = "No pericardial effusion."
 
 
 @pytest.fixture
