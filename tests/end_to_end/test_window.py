@@ -224,7 +224,7 @@ def test_export_is_marked_as_unsigned(qtbot: QtBot, opened: Workstation, tmp_pat
 
 
 def test_the_model_can_be_shown_another_window(qtbot: QtBot, opened: Workstation) -> None:
-    for name, expected in (("shown", (-1350, 150)), ("abdomen", (-160, 240))):
+    for name, expected in (("shown", (-1350, 150)), ("abdomen", (-160, 340))):
         opened.reading.window = Window.from_range(-1350, 150)
         opened._set_model_window(name)
         opened.consulting.ask("Is there nodule?", ("yes", "no"))
