@@ -174,9 +174,8 @@ def cells_touching(mask: Mask) -> Mask:
     stride = stride_of(FINEST)
     grid = grid_of((mask.shape[0], mask.shape[1], mask.shape[2]), FINEST)
     out = np.zeros(grid, np.bool_)
-    for place in np.argwhere(mask):
-        cell = np.minimum((place + stride // 2) // stride, np.array(grid) - 1)
-        out[tuple(cell)] = True
+    cells = np.minimum((np.argwhere(mask) + stride // 2) // stride, np.array(grid) - 1)
+    out[tuple(cells.T)] = True
     return out
 
 
