@@ -139,6 +139,10 @@ class VolumeProcess:
         if self._process.is_alive():
             self._process.terminate()
         self._process.join(2)
+        if self._process.is_alive():
+            # On a busy machine it may take longer to hear the request; it holds nothing to save.
+            self._process.kill()
+            self._process.join()
         self._process.close()
         for memory in (*self._copies, self._frame):
             _release(memory)
