@@ -67,6 +67,9 @@ def test_the_documented_convolution_gives_the_same(monkeypatch: pytest.MonkeyPat
     assert _worst(FastEncoder(plain)(volume), fused) < 1e-5
 
 
+@pytest.mark.skipif(
+    not torch.ops.mkldnn._is_mkldnn_bf16_supported(), reason="this processor has no bfloat16"
+)
 @torch.inference_mode()
 def test_half_precision_points_the_same_way() -> None:
     plain, volume = _plain("small"), _volume(1, 1, 64, 128, 128)

@@ -59,8 +59,8 @@ def _changed(base: Path, stage: AdaptedStage) -> set[str]:
 
 def test_the_projector_learns_alone(base: Path, store: VolumeStore, run: Path) -> None:
     stage = AdaptedStage(load_folder(base), PROJECTOR_ALONE, store, reports_only=True)
-    losses = train(stage, _recipe(16), run)
-    assert np.mean(losses[-4:]) < losses[0]
+    losses = train(stage, _recipe(60), run)
+    assert np.mean(losses[-10:]) < np.mean(losses[:10])
     assert _changed(base, stage) == {"model.mm_projector"}
     state = torch.load(run / "checkpoint.pt", weights_only=True)["module"]
     assert state

@@ -37,7 +37,7 @@ def test_the_published_recipe_is_the_published_one() -> None:
     whole = dict.fromkeys(("projector", "encoder", "embeddings", "head"), True)
     assert recipe.lora == LoraSettings(rank=16, alpha=32, dropout=0.05, **whole)
     assert recipe.augmentation.build() == M3dAugmentation()
-    assert recipe.objective == Objective("sigmoid", labels=0)
+    assert recipe.objective == Objective("sigmoid", labels=0, aligned_labels=0)
     with pytest.raises(RecipeError, match=r"published has no stage instruct, only contrastive"):
         recipe.stage("instruct")
 
@@ -48,7 +48,7 @@ def test_the_demonstration_recipe_has_all_stages_and_keeps_sides() -> None:
         stage = recipe.stage(name)
         assert stage.for_cases(4000) == stage.for_cases(8000)
     assert recipe.augmentation.build() is augment
-    assert recipe.objective == Objective()
+    assert recipe.objective == Objective(labels=200, reports=0)
 
 
 def test_flags_take_the_place_of_what_they_name() -> None:
