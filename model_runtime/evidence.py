@@ -50,7 +50,8 @@ FOCUSED_EXCESS = 0.65
 
 Of the earlier demonstration model: on 121 findings of 80 phantoms the strongest cell touches
 the finding in 76 % of the 51 that are told as localised and in 39 % of the others; a cell at
-random does in 20 %, the same sentence's map of another patient in 38 %. Of true stock phrases 1 % are told as localised.
+random does in 20 %, the same sentence's map of another patient in 38 %. Of true stock phrases
+1 % are told as localised.
 Without the contrastive model the strongest cell is right in 36 %, more often than by chance
 but more often wrong, and no measure of focus told which: such a map is never called localised.
 Those maps have 18 cells; whether the number suits the 256 cells of the published size is not
