@@ -5,7 +5,7 @@
 with ``--data FOLDER`` on a folder in M3D's layout (no evidence there: lesions are unknown);
 ``write --data phantom:N --out FOLDER`` writes such a folder from phantoms; ``document --out
 FOLDER`` puts the figures of an earlier run into EVALUATION.md. Without any of
-these words, the demonstration model's own tables are measured, as its card has them.
+these words, a shorter table is measured on scans prepared as the program prepares them.
 """
 
 from __future__ import annotations

@@ -76,8 +76,9 @@ def draw_text(case: Case, random: Random, whole: float = 0.45) -> Text:
     kind = random.random()
     if kind < whole:
         # Sizes and normal organs make it this case's own: nobody else's match.
+        own = frozenset((f"case {case.seed}",))
         sentences = (technique(case), *finding_sentences(case, random), impression(case))
-        return Text(" ".join(sentences), frozenset((f"case {case.seed}",)), True, True)
+        return Text(" ".join(sentences), own, whole=True, tells_all=True)
     if kind < whole + 4 * (1 - whole) / 11 or not names:
         return Text(_case(impression(case), random), names, whole=True)
     typed = sorted(claims_of(case))
@@ -133,8 +134,7 @@ class Objective:
     aligned_labels : float
         That of the head which reads both sides at the end of the stage.
     reports : float
-        Share of the texts that are whole reports; without them the texts are short, and the
-        text tower costs a tenth.
+        Share of the texts that are whole reports; without them all texts are short.
     """
 
     loss: str = "matched"
