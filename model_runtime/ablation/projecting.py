@@ -16,7 +16,8 @@ from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.language import questions, report
 from model_runtime.prompt import choice_answer, question_prompt
 from model_runtime.training.features import Features
-from model_runtime.training.instruct import Example, InstructStage, collate
+from model_runtime.training.instruct import InstructStage
+from model_runtime.training.texts import Example, collate
 from model_runtime.vlm import IGNORED_LABEL, Vlm
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from model_runtime.phantom.case import Random, sample_case
 from model_runtime.projector import DualStreamProjector
 from model_runtime.training.augment import augment
-from model_runtime.training.instruct import Lesson
+from model_runtime.training.lesson import Lesson
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.lora import LoraSettings, adapt
 from model_runtime.training.m3d_augment import Augmentation

@@ -25,11 +25,10 @@ from model_runtime.siglip import Siglip
 from model_runtime.training.batches import Stopwatch
 from model_runtime.training.contrastive import Objective, draw_text, encode_texts, matches
 from model_runtime.training.features import Features
-from model_runtime.training.labels import LabelSpace
+from model_runtime.training.labels import training_space
 from model_runtime.training.loop import Recipe, device_of
 from model_runtime.training.tokenizer import WORDWISE, by_words
 
-_LABEL_CASES = 4000
 WHOLE = 0.75
 """Share of the texts that are whole reports; the others are impressions and typed findings."""
 
@@ -99,8 +98,7 @@ class AlignmentStage:
         self._wordwise = by_words(tokenizer)
         self._objective = objective or Objective()
         self._cases = [sample_case(int(seed)) for seed in features.seeds]
-        space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
-        self._labels = torch.from_numpy(np.stack([space.encode(case) for case in self._cases]))
+        self._labels = training_space().truth(self._cases)
         self.module = LabelledSpace(siglip, self._labels.mean(dim=0))
         self.loading, self.data = Stopwatch(), features.digest
 

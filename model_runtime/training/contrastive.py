@@ -23,7 +23,7 @@ from model_runtime.phantom.language import finding_sentences, impression, short_
 from model_runtime.siglip import Siglip
 from model_runtime.training.augment import augment
 from model_runtime.training.distributed_loss import gathered_softmax_loss, ring_sigmoid_loss
-from model_runtime.training.labels import LabelSpace
+from model_runtime.training.labels import training_space
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.m3d_augment import Augmentation
 from model_runtime.training.tokenizer import WORDWISE, by_words
@@ -31,7 +31,6 @@ from model_runtime.training.training_form import hidden_states
 from model_runtime.training.volumes import VolumeStore
 
 TEXT_LENGTH = 256
-_LABEL_CASES = 4000
 FIRST_SCALE = 0.1
 """Layer scale at the start; the published 1e-6 needs far longer training than this."""
 
@@ -217,9 +216,8 @@ class ContrastiveStage:
         self._store, self._tokenizer = store, tokenizer
         self._wordwise = by_words(tokenizer)
         self._cases = [sample_case(int(seed)) for seed in store.seeds]
-        # Of fixed seeds, so that a run can go on when more cases have been rendered.
-        self.space = LabelSpace.of(sample_case(seed) for seed in range(_LABEL_CASES))
-        self._labels = torch.from_numpy(np.stack([self.space.encode(c) for c in self._cases]))
+        self.space = training_space()
+        self._labels = self.space.truth(self._cases)
         self.module = LabelledSiglip(config, tokens, len(self.space))
         self.loading, self.data = Stopwatch(), store.digest
 

@@ -6,10 +6,13 @@ the contrastive loss alone would.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import cache
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from model_runtime.api import Region
 from model_runtime.phantom.case import (
@@ -19,9 +22,12 @@ from model_runtime.phantom.case import (
     Case,
     Finding,
     counts_of,
+    sample_case,
     sizes_of,
 )
 from model_runtime.phantom.phrases import ORGANS
+
+_SPACE_CASES = 4000
 
 
 def labels_of(case: Case) -> frozenset[str]:
@@ -97,3 +103,16 @@ class LabelSpace:
             if name in self._place:
                 out[self._place[name]] = 1
         return out
+
+    def truth(self, cases: Sequence[Case]) -> Tensor:
+        """Encode some cases; float32, shape (cases, labels)."""
+        return torch.from_numpy(np.stack([self.encode(case) for case in cases]))
+
+
+@cache
+def training_space() -> LabelSpace:
+    """Return the labels that all stages learn.
+
+    They are of fixed seeds, so that a run can go on when more cases have been rendered.
+    """
+    return LabelSpace.of(sample_case(seed) for seed in range(_SPACE_CASES))

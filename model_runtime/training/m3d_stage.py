@@ -20,10 +20,11 @@ from model_runtime.prompt import question_prompt
 from model_runtime.siglip import Siglip
 from model_runtime.training.augment import augment
 from model_runtime.training.contrastive import FIRST_SCALE, Objective, encode_texts
-from model_runtime.training.instruct import Example, Lesson, question_example
+from model_runtime.training.lesson import Lesson
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.m3d_augment import Augmentation
 from model_runtime.training.m3d_data import M3dStore
+from model_runtime.training.texts import Example, question_example
 from model_runtime.training.training_form import hidden_states
 
 _QUESTIONS = 2

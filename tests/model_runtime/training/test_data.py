@@ -24,8 +24,8 @@ from model_runtime.training.contrastive import (
     names_of,
     pairwise_loss,
 )
-from model_runtime.training.instruct import Example, collate, draw_questions
 from model_runtime.training.labels import LabelSpace, labels_of
+from model_runtime.training.texts import Example, collate, draw_questions
 from model_runtime.training.volumes import VolumeStore, model_volume, render_shards
 from model_runtime.vlm import IGNORED_LABEL
 
@@ -122,7 +122,7 @@ def test_only_the_answer_and_the_end_are_learnt(words: Tokenizer) -> None:
 def test_answers_follow_from_the_truth() -> None:
     case, random = sample_case(1), np.random.default_rng(0)
     for _ in range(20):
-        for example in draw_questions(case, 2, random):
+        for example in draw_questions(case, random, 2):
             if "Where is the mass" in example.prompt:
                 assert example.answer.endswith("right lower lobe")
             if "hoices:" in example.prompt:
