@@ -94,7 +94,11 @@ def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     instruct = commands.add_parser(
         "instruct", help="stage three: reports and questions; stage two too without --base"
     )
-    instruct.add_argument("--base", type=Path, help="train low-rank adapters on this model folder")
+    start = instruct.add_mutually_exclusive_group()
+    start.add_argument("--base", type=Path, help="train low-rank adapters on this model folder")
+    start.add_argument(
+        "--from", dest="start", type=Path, help="begin with the weights of this checkpoint"
+    )
     instruct.set_defaults(job=jobs.instruct)
     for stage in (contrastive, align, projector, instruct):
         stage.add_argument("--recipe", help="demo, published or a YAML file; flags override it")

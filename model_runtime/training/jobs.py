@@ -140,6 +140,8 @@ def instruct(given: argparse.Namespace) -> None:
     torch.manual_seed(stage.seed)
     states = Features.load(given.run / "features.npz")
     trainee = InstructStage(config.vlm, words, states)
+    if given.start is not None:
+        begin_from(trainee.module, given.start, needed="vlm.")
     encoder = trained_siglip(given.run).vision_encoder
     trainee.module.vlm.encoder.load_state_dict(encoder.state_dict())
     trainee.module.to(given.device)
