@@ -49,7 +49,7 @@ class Encoded:
     prefix: KeyValues | None = None
     embedding: NDArray[np.float32] | None = None
     contrastive: Tensor | None = None
-    """The contrastive encoder's last hidden state but one, float32."""
+    """The contrastive encoder's hidden state of stage 2, the last but two, float32."""
 
 
 class Encodings:
@@ -108,8 +108,8 @@ class Encodings:
         """Embed the volume with the contrastive model; returns a unit vector."""
         if encoded.embedding is None:
             encoder = self._fast(model.siglip.vision_encoder, model)
-            *_, low, high = yield from _maps(encoder, encoded.input, check)
-            encoded.contrastive = as_tokens(low)
+            finest, _, high = yield from _maps(encoder, encoded.input, check)
+            encoded.contrastive = as_tokens(finest)
             encoded.embedding = unit_vector(model.siglip.project_volume(as_tokens(high)))
             self.counters.embedded += 1
         return encoded.embedding.copy()
@@ -152,9 +152,9 @@ def _prepared(
 def _maps(
     encoder: FastEncoder, ready: ModelInput, check: Check
 ) -> Generator[api.Event, None, list[Tensor]]:
-    """Run the encoder stage by stage; returns its last two maps."""
+    """Run the encoder stage by stage; returns its last three maps."""
     volume = torch.from_numpy(ready.grey)[None, None].to(encoder.device)
-    maps: deque[Tensor] = deque(maxlen=2)
+    maps: deque[Tensor] = deque(maxlen=3)
     yield api.Progress(api.Stage.ENCODE, 0.0)
     for done, stage in enumerate(_checked(encoder.maps(volume), check), start=1):
         maps.append(stage)

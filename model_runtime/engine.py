@@ -38,7 +38,7 @@ from model_runtime.batching import Ask, Row, write_together
 from model_runtime.decode import NotANumberError, Sampling
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
 from model_runtime.errors import WeightsError, is_out_of_memory
-from model_runtime.evidence import Similarity, explain
+from model_runtime.evidence import NORMAL, Similarity, explain
 from model_runtime.evidence_words import told_tokens, words_of
 from model_runtime.placement import Placement
 from model_runtime.preprocess import UnsuitableVolumeError
@@ -172,7 +172,7 @@ class LocalEngine:
             yield from self._encodings.embedding(model, encoded, run.check)
             assert encoded.contrastive is not None
             vector = _text_embedding(model, words.claim)
-            similarity = Similarity(encoded.contrastive, vector)
+            similarity = Similarity(encoded.contrastive, vector, _normal_embedding(model))
         yield api.Progress(api.Stage.EXPLAIN)
         yield explain(model, states, encoded.input, words, similarity, run.check)
         yield api.Done(self._receipt(run), words.target)
@@ -279,3 +279,9 @@ def _text_embedding(model: LoadedModel, text: str) -> NDArray[np.float32]:
     """Embed a text as a unit vector; what is beyond the text tower's length is left out."""
     batch = torch.tensor([text_ids(model, text)], device=model.siglip.t_prime.device)
     return unit_vector(model.siglip.embed_text(batch, torch.ones_like(batch)))
+
+
+def _normal_embedding(model: LoadedModel) -> NDArray[np.float32]:
+    """Embed what a sentence's evidence is compared with."""
+    mean: NDArray[np.float32] = np.mean([_text_embedding(model, one) for one in NORMAL], axis=0)
+    return mean

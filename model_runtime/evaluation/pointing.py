@@ -25,7 +25,7 @@ from model_runtime.evaluation.intervals import difference, estimate, mean_of
 from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.scoring import embed_captions
 from model_runtime.evaluation.testset import Item
-from model_runtime.evidence import FINEST, FOCUSED_EXCESS, similarity_gradients
+from model_runtime.evidence import FINEST, FOCUSED_EXCESS, NORMAL, similarity_gradients
 from model_runtime.evidence_maps import focus_of, grid_of, hires_cam, stride_of
 from model_runtime.phantom.case import Case, Finding
 from model_runtime.phantom.language import finding_sentences
@@ -44,7 +44,7 @@ LUCK = ("another case's map", "random in the body")
 class Looked:
     """A case with what its maps are made of.
 
-    ``finest`` is the contrastive encoder's hidden state of stage 3 (1 × tokens × channels),
+    ``finest`` is the contrastive encoder's hidden state of stage 2 (1 × tokens × channels),
     ``body`` where the volume shows the patient.
     """
 
@@ -74,7 +74,10 @@ def pointing(model: LoadedModel, items: Sequence[Item]) -> Table:
         Where there is no finding to point at.
     """
     looked = [_look(model, item) for item in items if item.case is not None]
-    shots = [shot for place in range(len(looked)) for shot in _shots(model, looked, place)]
+    normal = embed_captions(model, NORMAL).mean(axis=0)
+    shots = [
+        shot for place in range(len(looked)) for shot in _shots(model, looked, place, normal)
+    ]
     if not shots:
         raise DatasetError("There is no finding of more than 15 mm to point at.")
     kinds = sorted({shot.kind for shot in shots})
@@ -99,7 +102,9 @@ def _look(model: LoadedModel, item: Item) -> Looked:
     return Looked(item.case, finest, body)
 
 
-def _shots(model: LoadedModel, looked: Sequence[Looked], place: int) -> Iterator[Shot]:
+def _shots(
+    model: LoadedModel, looked: Sequence[Looked], place: int, normal: NDArray[np.float32]
+) -> Iterator[Shot]:
     """Point at each large finding of one case; of a region's only case there is no other map."""
     mine, stranger = looked[place], _stranger(looked, place)
     if stranger is None:
@@ -112,7 +117,7 @@ def _shots(model: LoadedModel, looked: Sequence[Looked], place: int) -> Iterator
             if extent_mm(mask, mine.case) <= LEAST_MM:
                 continue
             with torch.no_grad():
-                vector = torch.from_numpy(embed_captions(model, [sentence])[0])
+                vector = torch.from_numpy(embed_captions(model, [sentence])[0] - normal)
             values = _map(model, mine, vector)
             yield Shot(
                 mine.case.seed,
@@ -167,7 +172,7 @@ def hit(values: Map, mask: Mask) -> dict[str, bool]:
 
 
 def cells_touching(mask: Mask) -> Mask:
-    """Mark the cells of stage 3 whose part of the volume has a marked voxel.
+    """Mark the cells of stage 2 whose part of the volume has a marked voxel.
 
     Cell j is centred on voxel j times the stride, so its part begins half a cell before it.
     """

@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from evidence_phantoms import STAGE, Specimen, cells_on, specimens
+from evidence_phantoms import Specimen, cells_on, specimens
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -27,6 +27,8 @@ from model_runtime import api
 from model_runtime.engine import LocalEngine
 from model_runtime.evaluation.findings import stated_findings
 from model_runtime.evidence import (
+    FINEST,
+    NORMAL,
     Similarity,
     explain,
     likelihood_gradients,
@@ -62,8 +64,11 @@ class Bench:
         return Words(self.model.config.vlm.prompt.report, context, target, target)
 
     def similarity(self, specimen: Specimen, target: str) -> Similarity:
-        vector = self.ask(task=api.Task.EMBED_TEXT, text=target)[-1].embedding
-        return Similarity(specimen.similar, vector)
+        texts = (target, *NORMAL)
+        vector, *normal = (
+            self.ask(task=api.Task.EMBED_TEXT, text=text)[-1].embedding for text in texts
+        )
+        return Similarity(specimen.similar, vector, np.mean(normal, axis=0))
 
     def explained(self, specimen: Specimen, context: str, target: str) -> api.Evidence:
         return explain(
@@ -71,21 +76,23 @@ class Bench:
             self.similarity(specimen, target), proceed,
         )  # fmt: skip
 
-    def maps(self, specimen: Specimen, context: str, target: str) -> dict[str, Map]:
-        """Both sources in both forms, on the cells of stage 3."""
-        grid = grid_of(specimen.ready.grey.shape, STAGE)
+    def maps(self, specimen: Specimen, context: str, target: str) -> dict[tuple[str, int], Map]:
+        """Both sources in both forms, by name and stage."""
         told = told_tokens(self.model, self.words(context, target))
         _, _, by_words = likelihood_gradients(self.model.vlm, specimen.states, told, proceed)
         given = self.similarity(specimen, target)
-        sentence = torch.from_numpy(given.sentence)
-        _, by_likeness = similarity_gradients(self.model.siglip, given.finest, sentence, grid)
-        pairs = {
-            "similarity": (given.finest[0], by_likeness[0][0]),
-            "likelihood": (specimen.states[0][0], by_words[0][0]),
-        }
+        pairs = {("likelihood", 3): (specimen.states[0][0], by_words[0][0])}
+        fine = grid_of(specimen.ready.grey.shape, FINEST)
+        whole = torch.from_numpy(given.sentence)
+        for name, vector in (("similarity", whole), ("similarity less normal", given.contrast)):
+            likened = similarity_gradients(self.model.siglip, given.finest, vector, fine)
+            for stage, state, slope in zip((FINEST, FINEST + 1), *likened, strict=True):
+                pairs[name, stage] = (state[0], slope[0])
         return {
-            f"{source}, {form}": formula(*pair).reshape(grid).numpy()
-            for source, pair in pairs.items()
+            (f"{source}, {form}", stage): formula(*pair)
+            .reshape(grid_of(specimen.ready.grey.shape, stage))
+            .numpy()
+            for (source, stage), pair in pairs.items()
             for form, formula in FORMS.items()
         }
 
@@ -162,34 +169,36 @@ def print_removals(bench: Bench) -> None:
 
 def print_pointing(bench: Bench) -> None:
     """Strongest cell within or touching the finding's box, against three kinds of luck."""
-    hits: dict[str, list[tuple[bool, bool, bool]]] = defaultdict(list)
-    chance, judged = [], []
+    hits: dict[tuple[str, int], list[tuple[float, ...]]] = defaultdict(list)
+    judged = []
     for place, specimen in enumerate(bench.specimens):
         region = specimen.case.region
         rest = bench.specimens[place + 1 :] + bench.specimens[:place]
         stranger = next(other for other in rest if other.case.region == region)
         for finding, target, before in specimen.told():
-            on = cells_on(specimen, finding) if finding else None
-            if on is None:
+            if finding is None or cells_on(specimen, finding, FINEST) is None:
                 continue
-            shifted = cells_on(specimen, finding, 0.5)
-            chance.append((on.mean(), shifted.mean()))
             strange = bench.maps(stranger, stranger.head, target)
-            for name, values in bench.maps(specimen, before, target).items():
-                top, blind = int(values.argmax()), int(strange[name].argmax())
-                hits[name].append((on.flat[top], on.flat[blind], shifted.flat[top]))
+            for key, values in bench.maps(specimen, before, target).items():
+                on, shifted = (cells_on(specimen, finding, key[1], by) for by in (0.0, 0.5))
+                top, blind = int(values.argmax()), int(strange[key].argmax())
+                hits[key].append(
+                    (on.flat[top], on.flat[blind], shifted.flat[top], on.mean(), shifted.mean())
+                )
+            on = cells_on(specimen, finding, FINEST)
             evidence = bench.explained(specimen, before, target)
             judged.append((evidence.localised, on.flat[int(evidence.maps[0].values.argmax())]))
-    print(f"\n{len(chance)} findings of one place; share of hits")
-    print("| source and form | hits | the same sentence on another scan | cells half further |")
-    print("|---|---|---|---|")
-    for name, rows in hits.items():
-        print(f"| {name} | " + " | ".join(f"{share:.0%}" for share in np.mean(rows, axis=0)) + " |")
-    even, moved = np.mean(chance, axis=0)
-    print(f"| any cell | {even:.0%} | {even:.0%} | {moved:.0%} |")
+    print(f"\n{len(judged)} findings of one place; share of hits")
+    print("| source and form | stage | hits | the same sentence on another scan "
+          "| cells half further | any cell | any, half further |")  # fmt: skip
+    print("|---|---|---|---|---|---|---|")
+    for (name, stage), rows in hits.items():
+        shares = " | ".join(f"{share:.0%}" for share in np.mean(rows, axis=0))
+        print(f"| {name} | {stage} | {shares} |")
     for said, label in ((True, "localised"), (False, "not localised")):
         row = [hit for localised, hit in judged if localised == said]
-        print(f"| told as {label} ({len(row)} of {len(judged)}) | {np.mean(row):.0%} | | |")
+        who = f"told as {label} ({len(row)} of {len(judged)})"
+        print(f"| {who} | {FINEST} | {np.mean(row):.0%} | | | | |")
 
 
 def milliseconds(works: dict[str, Callable[[], object]], rounds: int = 40) -> dict[str, float]:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_runtime.api import VolumeInput
+from model_runtime.evidence import FINEST
 from model_runtime.evidence_maps import grid_of, stride_of
 from model_runtime.phantom.case import Case, Finding, kinds_of, sample_case
 from model_runtime.phantom.language import finding_sentences, technique
@@ -23,7 +24,6 @@ DIFFUSE = {"emphysema", "coronary calcification", "steatosis", "hydrocephalus", 
            "pericardial effusion", "hepatic metastases"}  # fmt: skip
 # Their texture is drawn at random, so the noise behind them differs too.
 _TEXTURED = {"consolidation", "ground glass"}
-STAGE = 3
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,12 +84,14 @@ def specimens(model: LoadedModel, first: int, count: int) -> Iterator[Specimen]:
         grey = torch.from_numpy(ready.grey)[None, None]
         with torch.no_grad():
             states = model.vlm.encoder(grey)
-            similar = model.siglip.vision_encoder(grey)[STAGE]
+            similar = model.siglip.vision_encoder(grey)[FINEST]
         yield Specimen(case, voxels, matrix, ready, (states[-2], states[-1]), similar)
 
 
-def cells_on(specimen: Specimen, finding: Finding, shift: float = 0.0) -> NDArray[np.bool_] | None:
-    """Cells (z, y, x) of stage 3 within or touching the finding's box.
+def cells_on(
+    specimen: Specimen, finding: Finding, stage: int, shift: float = 0.0
+) -> NDArray[np.bool_] | None:
+    """Cells (z, y, x) of a stage within or touching the finding's box.
 
     The box holds the voxels that differ from a scan of the same patient without the finding.
     ``shift`` in cells moves the centres from where the receptive field's are.
@@ -106,8 +108,8 @@ def cells_on(specimen: Specimen, finding: Finding, shift: float = 0.0) -> NDArra
     corners = np.stack([found.min(axis=0)[::-1] - 0.5, found.max(axis=0)[::-1] + 0.5])
     to_model = np.linalg.inv(specimen.ready.index_to_lps) @ specimen.matrix
     low, high = np.sort(corners @ to_model[:3, :3].T + to_model[:3, 3], axis=0)
-    step = stride_of(STAGE)
-    z, y, x = np.indices(grid_of(specimen.ready.grey.shape, STAGE))
+    step = stride_of(stage)
+    z, y, x = np.indices(grid_of(specimen.ready.grey.shape, stage))
     centre = np.stack([x, y, z], axis=-1) * step + shift * step
     touching = (centre - step / 2 <= high) & (centre + step / 2 >= low)
     return np.asarray(touching.all(axis=-1))

@@ -22,6 +22,7 @@ from model_runtime.evidence import (
     likelihood_gradients,
     mean_log_likelihood,
     similarity_gradients,
+    similarity_states,
 )
 from model_runtime.evidence_words import Words, told_tokens
 from model_runtime.phantom.case import sample_case
@@ -87,8 +88,8 @@ def test_a_finding_is_grounded_and_pointed_at(
     assert evidence.localised
     assert "on the patient's left, at the back" in evidence.note
     finest, coarsest = evidence.maps
-    assert finest.values.shape == (2, 3, 3)
-    assert coarsest.values.shape == (1, 2, 2)
+    assert finest.values.shape == (3, 6, 6)
+    assert coarsest.values.shape == (2, 3, 3)
     assert finest.values.max() == 1
     top = np.argwhere(finest.values == 1)[0][::-1]
     assert (finest.index_to_lps @ [*top, 1])[0] > 0
@@ -139,35 +140,35 @@ def test_likelihood_gradient_is_that_of_finite_differences(
 def test_similarity_gradient_is_that_of_finite_differences(engine: LocalEngine) -> None:
     siglip = engine._model.siglip.double()
     generator = torch.Generator().manual_seed(0)
-    middle, last_width = engine._model.config.siglip.encoder.channels[3:]
-    finest = torch.randn(1, 18, middle, generator=generator, dtype=torch.float64)
+    fine, coarse = engine._model.config.siglip.encoder.channels[2:4]
+    finest = torch.randn(1, 108, fine, generator=generator, dtype=torch.float64)
     sentence = torch.randn(256, generator=generator, dtype=torch.float64)
-    (_, high), (slope, _) = similarity_gradients(siglip, finest, sentence, (2, 3, 3))
+    (_, coarser), (slope, _) = similarity_gradients(siglip, finest, sentence, (3, 6, 6))
     way = torch.randn(finest.shape, generator=generator, dtype=torch.float64)
     values = []
     for sign in (1, -1):
         moved = finest + sign * 1e-5 * way
-        (_, last), _ = similarity_gradients(siglip, moved, sentence, (2, 3, 3))
-        values.append(siglip.project_volume(last)[0] @ sentence)
+        with torch.no_grad():
+            values.append(similarity_states(siglip, moved, sentence, (3, 6, 6))[0])
     found = float(values[0] - values[1]) / 2e-5
     assert found == pytest.approx(float((slope * way).sum()), rel=1e-5)
-    assert high.shape == (1, 4, last_width)
+    assert coarser.shape == (1, 18, coarse)
 
 
 class _OneCell(nn.Module):
-    """A last stage that looks at one cell only."""
+    """A stage that looks at one cell of that before it only."""
 
-    def __init__(self, cell: tuple[int, int, int]) -> None:
+    def __init__(self, cell: tuple[int, int, int], times: int) -> None:
         super().__init__()
-        self.cell = cell
+        self.cell, self.times = cell, times
 
     def forward(self, x: Tensor) -> Tensor:
         z, y, x_ = self.cell
-        seen = x[:, :, y, x_, z].repeat(1, 2)
-        return seen[:, :, None, None, None].expand(-1, -1, 2, 2, 1)
+        seen = x[:, :, y, x_, z].repeat(1, self.times)
+        return seen[:, :, None, None, None].expand(-1, -1, 3, 3, 2)
 
 
-@pytest.mark.parametrize("cell", [(0, 2, 1), (1, 0, 2)])
+@pytest.mark.parametrize("cell", [(0, 2, 1), (2, 0, 5)])
 def test_a_model_that_looks_at_one_cell_is_found_out(
     engine: LocalEngine,
     effusion: api.VolumeInput,
@@ -176,15 +177,19 @@ def test_a_model_that_looks_at_one_cell_is_found_out(
 ) -> None:
     _ask(engine, effusion, target=EFFUSION)
     siglip = engine._model.siglip
-    siglip.vision_encoder.encoder.s4 = _OneCell(cell)
+    channels = engine._model.config.siglip.encoder.channels
+    times = channels[4] // channels[2]
+    siglip.vision_encoder.encoder.s3 = _OneCell(cell, times)
+    siglip.vision_encoder.encoder.s4 = nn.Identity()
     kept = next(iter(engine._encodings._kept.values()))
-    seen = kept.contrastive.reshape(2, 3, 3, -1)[cell].repeat(2)
+    seen = kept.contrastive.reshape(3, 6, 6, -1)[cell].repeat(times)
     # Without a constant part a unit vector does not change with its own length.
     siglip.mm_vision_proj.bias.data = torch.linspace(-9, 9, 256)
     wanted = torch.nn.functional.normalize(siglip.mm_vision_proj.weight @ seen, dim=0)
     monkeypatch.setattr("model_runtime.engine._text_embedding", lambda *_: wanted.numpy())
+    monkeypatch.setattr("model_runtime.engine._normal_embedding", lambda *_: 0 * wanted.numpy())
     evidence = _evidence(engine, effusion, EFFUSION)
-    expected = np.zeros((2, 3, 3), np.float32)
+    expected = np.zeros((3, 6, 6), np.float32)
     expected[cell] = 1
     np.testing.assert_array_equal(evidence.maps[0].values, expected)
     assert evidence.localised
@@ -275,7 +280,8 @@ def test_explaining_stops_between_its_passes(
 ) -> None:
     states = _states(engine, effusion)
     kept = next(iter(engine._encodings._kept.values()))
-    similarity = Similarity(kept.contrastive, kept.embedding) if contrastive else None
+    vector = kept.embedding
+    similarity = Similarity(kept.contrastive, vector, 0 * vector) if contrastive else None
     words = Words(engine._model.config.vlm.prompt.report, "", EFFUSION, EFFUSION)
     for allowed in range(steps + 1):
         asked = []

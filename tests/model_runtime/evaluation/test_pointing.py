@@ -37,24 +37,24 @@ def _mask(*voxels: tuple[int, int, int]) -> np.ndarray:
 
 
 def _peak(cell: tuple[int, int, int]) -> np.ndarray:
-    values = np.zeros((2, 3, 3), np.float32)
+    values = np.zeros((3, 6, 6), np.float32)
     values[cell] = 1
     return values
 
 
 def test_the_point_is_the_centre_of_the_strongest_cell() -> None:
-    # Cell (0, 1, 2) is centred on voxel (0, 32, 64); it reaches to 15, from 16 to 47, 48 to 79.
-    values = _peak((0, 1, 2))
+    # Cell (0, 2, 4) is centred on voxel (0, 32, 64); it reaches to 7, from 24 to 39, 56 to 71.
+    values = _peak((0, 2, 4))
     assert hit(values, _mask((0, 32, 64))) == {"point": True, "cell": True}
     assert hit(values, _mask((1, 31, 65))) == {"point": True, "cell": True}
     assert hit(values, _mask((2, 32, 64))) == {"point": False, "cell": True}
-    assert hit(values, _mask((15, 16, 48))) == {"point": False, "cell": True}
-    assert hit(values, _mask((15, 15, 48))) == {"point": False, "cell": False}
-    assert hit(values, _mask((16, 32, 64)))["cell"] is False
+    assert hit(values, _mask((7, 24, 56))) == {"point": False, "cell": True}
+    assert hit(values, _mask((7, 23, 56))) == {"point": False, "cell": False}
+    assert hit(values, _mask((8, 32, 64)))["cell"] is False
 
 
 def test_cells_at_the_far_edge_reach_to_the_end() -> None:
-    assert np.argwhere(cells_touching(_mask((47, 95, 95)))).tolist() == [[1, 2, 2]]
+    assert np.argwhere(cells_touching(_mask((47, 95, 95)))).tolist() == [[2, 5, 5]]
     assert np.argwhere(cells_touching(_mask((0, 0, 0)))).tolist() == [[0, 0, 0]]
 
 
