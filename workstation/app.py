@@ -65,7 +65,7 @@ class Workstation(QObject):
         self.pool = WorkerPool(settings.decode_workers)
         self._make_window()
         self.notifications = self.window.notifications
-        self._keeping = Keeping(settings.data_folder, self.notifications)
+        self._keeping = Keeping(settings.archive_address, self.notifications)
         self.journal = self._keeping.journal
         self.opening = Opening(
             self.reading, self.pool, self.series_panel, self.window.strip, self.notifications

@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from model_runtime import api
-from workstation import batch, model_commands
+from workstation import archive_commands, batch, model_commands
 from workstation.archive.report_archive import ReportArchive
 from workstation.core.errors import (
     CancelledError,
@@ -131,7 +131,7 @@ def _export(given: argparse.Namespace, terminal: _Terminal) -> None:
 
 def _stored_report(settings: Settings, study_key: str) -> Report:
     """Return the draft's last state, or the last version kept."""
-    archive = ReportArchive(settings.data_folder / "reports.db")
+    archive = ReportArchive(settings.archive_address)
     try:
         draft, version = archive.journal(study_key), archive.latest(study_key)
     finally:
@@ -198,6 +198,7 @@ def _parser() -> argparse.ArgumentParser:
     whole.add_argument("out", type=Path)
     whole.add_argument("input", nargs="?", type=Path)
     commands.add_parser("selftest", help="check this installation")
+    archive_commands.add_parser(commands)
     model_commands.add_parser(commands)
     return parser
 
@@ -206,12 +207,19 @@ def _model(given: argparse.Namespace, terminal: _Terminal) -> None:
     model_commands.run_model_command(given, terminal.settings, terminal.cancelled)
 
 
+def _archive(given: argparse.Namespace, terminal: _Terminal) -> None:
+    archive_commands.run_archive_command(
+        given, terminal.settings, terminal.cancelled, terminal.pool
+    )
+
+
 _JOBS: dict[str, Callable[[argparse.Namespace, _Terminal], None]] = {
     "draft": _draft,
     "ask": _ask,
     "similar": _similar,
     "export": _export,
     "headless": _headless,
+    "archive": _archive,
     "model": _model,
     "selftest": _selftest,
 }

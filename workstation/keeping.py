@@ -15,22 +15,23 @@ from workstation.ui.notifications import Notifications
 
 
 class Keeping:
-    """The archive of a data folder; without one, ``journal`` is None and it is told."""
+    """The archive of reports; without one, ``journal`` is None and it is told."""
 
-    def __init__(self, folder: Path, notifications: Notifications) -> None:
+    def __init__(self, address: str | Path, notifications: Notifications) -> None:
         self._notifications = notifications
         self._held_once = False
-        self.journal = self._open(folder)
+        self.journal = self._open(address)
 
-    def _open(self, folder: Path) -> Journal | None:
+    def _open(self, address: str | Path) -> Journal | None:
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            return Journal(ReportArchive(folder / "reports.db"))
+            if isinstance(address, Path):
+                address.parent.mkdir(parents=True, exist_ok=True)
+            return Journal(ReportArchive(address))
         except (StorageError, OSError) as error:
             sentence = (
                 error.message
                 if isinstance(error, StorageError)
-                else f"Reports cannot be kept in {folder}: {error.strerror}."
+                else f"Reports cannot be kept in {address}: {error.strerror}."
             )
             self._notifications.show(sentence, Severity.ERROR, repr(error))
             return None

@@ -33,6 +33,14 @@ class Settings(BaseSettings):
         default_factory=lambda: user_data_path(_APPLICATION, appauthor=False),
         description="Reports, drafts and window layout.",
     )
+    archive_url: str = Field(
+        "",
+        pattern=r"^(sqlite:///.+|postgresql(\+psycopg)?://.+)?$",
+        description="The archive's database; reports.db in the data folder if none is given.",
+    )
+    archive_files: Path | None = Field(
+        None, description="The archive's files; 'files' in the data folder if none is given."
+    )
     model_folder: Path = Field(RESOURCES / "models" / "demo", description="The model to load.")
     contrastive_folder: Path | None = Field(
         None, description="Finds similar cases where the model cannot; a checkpoint of its own."
@@ -53,6 +61,16 @@ class Settings(BaseSettings):
     study: Path = Field(RESOURCES / "studies" / "synthetic_chest", description="Opened if none is.")
     decode_workers: int = Field(2, ge=1, le=64, description="Processes that decode images.")
     author: str = Field("", description="Who writes the reports.")
+
+    @property
+    def archive_address(self) -> str | Path:
+        """Where the archive's database is."""
+        return self.archive_url or self.data_folder / "reports.db"
+
+    @property
+    def archive_folder(self) -> Path:
+        """Where the archive's files are."""
+        return self.archive_files or self.data_folder / "files"
 
 
 def load_settings(path: Path | None = None) -> tuple[Settings, list[str]]:

@@ -1,4 +1,4 @@
-"""The archive's file: its tables, its durability, and its faults as sentences."""
+"""The archive's database, SQLite or PostgreSQL: durability, locks, faults as sentences."""
 
 from __future__ import annotations
 
@@ -8,126 +8,172 @@ from pathlib import Path
 from threading import Lock
 
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
+from workstation.archive.backup import back_up_file, back_up_tables, backups_of
+from workstation.archive.faults import as_sentence
+from workstation.archive.migrations import found_version, migrate
+from workstation.archive.schema import SCHEMA
 from workstation.core.errors import StorageError
 
-SCHEMA = 1
 _BUSY_SECONDS = 2.0
-
-metadata = sa.MetaData()
-
-about = sa.Table(
-    "about",
-    metadata,
-    sa.Column("name", sa.String, primary_key=True),
-    sa.Column("value", sa.String, nullable=False),
-)
-
-report_version = sa.Table(
-    "report_version",
-    metadata,
-    sa.Column("study_key", sa.String, primary_key=True),
-    sa.Column("number", sa.Integer, primary_key=True),
-    sa.Column("created_utc", sa.String, nullable=False),
-    sa.Column("author", sa.String, nullable=False),
-    sa.Column("report", sa.String, nullable=False),
-)
-
-report_journal = sa.Table(
-    "report_journal",
-    metadata,
-    sa.Column("study_key", sa.String, primary_key=True),
-    sa.Column("written_utc", sa.String, nullable=False),
-    sa.Column("report", sa.String, nullable=False),
-)
-
-_SAFE = "The text stays in the editor and is tried again by itself; or save a copy elsewhere."
-_FAULTS = {
-    "SQLITE_FULL": "The disk that holds {path} is full. Free some space.",
-    "SQLITE_READONLY": "{path} may not be written. Allow writing to this file and its folder.",
-    "SQLITE_PERM": "{path} may not be written. Allow writing to this file and its folder.",
-    "SQLITE_CANTOPEN": "{path} cannot be opened. See that its folder exists and may be written.",
-    "SQLITE_BUSY": "{path} is in use by another program. Close it there.",
-    "SQLITE_LOCKED": "{path} is in use by another program. Close it there.",
-    "SQLITE_CORRUPT": "{path} is damaged. Move it away and restore a copy of it, or start anew.",
-    "SQLITE_NOTADB": "{path} is no archive of reports. Move it away, or choose another folder.",
-    "SQLITE_IOERR": "{path} cannot be read or written. See that its disk is sound and not full.",
-}
+_WRITE_LOCK = 0x746F6D6F  # the one number by which writers queue in a PostgreSQL database
 
 
 class Database:
-    """One SQLite file, opened at its first use so that a fault there can be tried again."""
+    """An archive's database, opened at its first use so that a fault can be tried again.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    Parameters
+    ----------
+    address : str or Path
+        An SQLite file, or ``sqlite:///PATH`` or ``postgresql://USER@HOST/NAME``.
+    comfort : str
+        What the reader is told of their work where the archive fails.
+
+    Attributes
+    ----------
+    path : Path or None
+        The SQLite file.
+    place : str
+        The archive as the reader knows it, without a password.
+
+    Raises
+    ------
+    StorageError
+        The address cannot be understood.
+    """
+
+    def __init__(self, address: str | Path, comfort: str = "") -> None:
+        url = _url(address)
+        self.path = Path(url.database or "") if url.drivername == "sqlite" else None
+        self.place = str(self.path) if self.path else url.render_as_string(hide_password=True)
+        self._comfort = comfort
         self._lock = Lock()
         self._ready = False
-        self._engine = sa.create_engine(
-            f"sqlite:///{path}",
-            connect_args={"timeout": _BUSY_SECONDS, "isolation_level": None},
-            poolclass=sa.pool.NullPool,
-        )
-        sa.event.listen(self._engine, "connect", _make_durable)
+        self.engine = _engine(url)
 
     @contextmanager
-    def transaction(self, writing: bool = False) -> Iterator[sa.Connection]:
+    def transaction(
+        self, writing: bool = False, wait: float = _BUSY_SECONDS
+    ) -> Iterator[sa.Connection]:
         """One transaction: all of it on the disk at the end, or none of it.
 
-        Reading never waits for another program that writes.
+        Writers queue, for at most ``wait`` seconds; reading waits for nobody and sees one
+        state from its first to its last query.
 
         Raises
         ------
         StorageError
-            The file cannot be used.
+            The database cannot be used.
         """
         try:
             self._prepare()
-            with self._engine.begin() as connection:
-                _begin(connection, writing)
+            with self.engine.begin() as connection:
+                _begin(connection, writing, wait)
                 yield connection
         except DBAPIError as error:
-            raise self._fault(error) from error
+            raise as_sentence(error, self.place, self._restore(), self._comfort) from error
         except OSError as error:
-            message = f"The folder of {self.path} cannot be made: {error.strerror}. {_SAFE}"
-            raise StorageError(message, repr(error)) from error
+            message = f"The folder of {self.place} cannot be made: {error.strerror}."
+            raise StorageError(f"{message} {self._comfort}".strip(), repr(error)) from error
+
+    def back_up(self) -> str:
+        """Copy the whole archive's database beside itself; returns where.
+
+        Raises
+        ------
+        StorageError
+            It cannot be read, or the copy not written.
+        """
+        if self.path is not None:
+            with self.transaction():
+                return str(back_up_file(self.path, SCHEMA))
+        with self.transaction(writing=True) as connection:
+            return f"{self.place}, schema {back_up_tables(connection, SCHEMA)}"
 
     def close(self) -> None:
-        """Let go of the file."""
-        self._engine.dispose()
+        """Let go of the database."""
+        self.engine.dispose()
 
     def _prepare(self) -> None:
         with self._lock:
             if self._ready:
                 return
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            if not self._has_tables():
-                with self._engine.begin() as connection:
-                    _begin(connection, writing=True)
-                    metadata.create_all(connection)
-                    mark = sa.insert(about).prefix_with("OR IGNORE")
-                    connection.execute(mark.values(name="schema", value=str(SCHEMA)))
-            self._check_schema()
+            if self.path is not None:
+                self._may_begin(self.path)
+                self.path.parent.mkdir(parents=True, exist_ok=True)
+            with self.engine.connect() as connection:
+                version = found_version(connection, self.place)
+            if version != SCHEMA:
+                self._migrate()
             self._ready = True
 
-    def _has_tables(self) -> bool:
-        with self._engine.connect() as connection:
-            return sa.inspect(connection).has_table(about.name)
+    def _migrate(self) -> None:
+        with self.engine.begin() as connection:
+            _begin(connection, writing=True, wait=60.0)
 
-    def _check_schema(self) -> None:
-        with self._engine.connect() as connection:
-            found = connection.scalar(sa.select(about.c.value).where(about.c.name == "schema"))
-        if found != str(SCHEMA):
-            raise StorageError(
-                f"{self.path} is an archive of version {found}; this program knows version "
-                f"{SCHEMA}. Open it with the newer Tomoscribe that wrote it."
-            )
+            def back_up(version: int) -> None:
+                if self.path is not None:
+                    back_up_file(self.path, version)
+                else:
+                    back_up_tables(connection, version)
 
-    def _fault(self, error: DBAPIError) -> StorageError:
-        name = str(getattr(error.orig, "sqlite_errorname", ""))
-        known = next((text for key, text in _FAULTS.items() if name.startswith(key)), None)
-        sentence = (known or "{path} cannot be used.").format(path=self.path)
-        return StorageError(f"{sentence} {_SAFE}", f"{name}: {error.orig}")
+            migrate(connection, self.place, back_up)
+
+    def _may_begin(self, path: Path) -> None:
+        """Refuse to make a new archive where an old one got lost."""
+        if (path.exists() and path.stat().st_size) or not (backups := backups_of(path)):
+            return
+        raise StorageError(
+            f"{path} is gone, but its backup {backups[0].name} is there. Copy the backup to "
+            f"{path.name}, or move it away to begin a new archive."
+        )
+
+    def _restore(self) -> str:
+        backups = backups_of(self.path) if self.path is not None else []
+        return f"copy its backup {backups[0]} to its place" if backups else "restore a copy of it"
+
+
+def _url(address: str | Path) -> sa.URL:
+    if isinstance(address, Path):
+        return sa.URL.create("sqlite", database=str(address))
+    try:
+        url = sa.make_url(address)
+    except ArgumentError as error:
+        # The address may hold a password, so that it is not repeated.
+        raise StorageError("The setting archive_url is no database's address.") from error
+    kind = url.get_backend_name()
+    if kind == "postgresql":
+        return url.set(drivername="postgresql+psycopg")
+    if kind == "sqlite" and url.database:
+        return url.set(drivername="sqlite")
+    raise StorageError(
+        f"The setting archive_url names '{kind}'; it must be sqlite:///PATH or "
+        "postgresql://USER@HOST/NAME."
+    )
+
+
+def _engine(url: sa.URL) -> sa.Engine:
+    if url.drivername == "sqlite":
+        arguments = {"timeout": _BUSY_SECONDS, "isolation_level": None}
+        engine = sa.create_engine(
+            url, connect_args=arguments, poolclass=sa.pool.NullPool, hide_parameters=True
+        )
+        sa.event.listen(engine, "connect", _make_durable)
+        return engine
+    try:
+        return sa.create_engine(
+            url,
+            connect_args={"connect_timeout": 5, "application_name": "tomoscribe"},
+            pool_pre_ping=True,
+            pool_size=2,
+            hide_parameters=True,
+        )
+    except ModuleNotFoundError as error:
+        message = (
+            "A PostgreSQL archive needs 'pip install tomoscribe[department]'."
+        )
+        raise StorageError(message, repr(error)) from error
 
 
 def _make_durable(connection: sa.engine.interfaces.DBAPIConnection, _record: object) -> None:
@@ -135,9 +181,19 @@ def _make_durable(connection: sa.engine.interfaces.DBAPIConnection, _record: obj
     # FULL: a commit is on the disk before it returns, also through a power cut.
     cursor.execute("PRAGMA synchronous=FULL")
     cursor.execute("PRAGMA journal_mode=WAL")
+    cursor.execute("PRAGMA foreign_keys=ON")
     cursor.close()
 
 
-def _begin(connection: sa.Connection, writing: bool) -> None:
-    # Immediate: two programs that write queue for the file instead of failing half-way.
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+def _begin(connection: sa.Connection, writing: bool, wait: float) -> None:
+    milliseconds = round(wait * 1000)
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={milliseconds}")
+        # Immediate: two programs that write queue for the file instead of failing half-way.
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+        return
+    if not writing:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY")
+        return
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = {milliseconds}")
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({_WRITE_LOCK})")

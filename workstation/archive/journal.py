@@ -93,7 +93,7 @@ class Journal:
         with self._changed:
             left = [self._state(key).error for key in self._pending]
         if left or self._thread.is_alive():
-            name = self.archive.path
+            name = self.archive.place
             raise next((error for error in left if error is not None), None) or StorageError(
                 f"{name} does not answer; the last typing is not on the disk. "
                 "Save a copy elsewhere."

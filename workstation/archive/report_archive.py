@@ -6,12 +6,20 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import sqlalchemy as sa
 
-from workstation.archive.database import Database, report_journal, report_version
+from workstation.archive import audit_trail, drafts
+from workstation.archive.database import Database
+from workstation.archive.drafts import Draft
+from workstation.archive.schema import report_version, study
+from workstation.archive.windows import windows_of
 from workstation.core.report import Report
 from workstation.core.report_json import from_json, to_json
+
+_SAFE = "The text stays in the editor and is tried again by itself; or save a copy elsewhere."
+_RECOVERED = "another window (recovered)"
 
 
 @dataclass(frozen=True)
@@ -25,19 +33,39 @@ class ReportVersion:
     report: Report
 
 
-class ReportArchive:
-    """Reports of all studies in one file; safe to use from several threads."""
+@dataclass(frozen=True)
+class _Taken:
+    """What this window found of a study: the draft it went on from, and others left behind."""
 
-    def __init__(self, path: Path) -> None:
-        self._database = Database(path)
+    draft: Draft | None
+    others: tuple[Draft, ...]
+
+
+class ReportArchive:
+    """Reports of all studies as one window sees them; safe to use from several threads.
+
+    Each window types into a draft of its own, so that two windows on one study keep both.
+    """
+
+    def __init__(self, address: str | Path) -> None:
+        self._database = Database(address, _SAFE)
+        self._windows = windows_of(self._database)
+        self._owner = uuid4().hex
+        self._taken: dict[str, _Taken] = {}
 
     @property
-    def path(self) -> Path:
-        """The archive's file."""
+    def path(self) -> Path | None:
+        """The archive's file, if it is one."""
         return self._database.path
 
+    @property
+    def place(self) -> str:
+        """The archive as the reader knows it."""
+        return self._database.place
+
     def close(self) -> None:
-        """Let go of the file."""
+        """Let go of the archive; what was typed last is there for the next window."""
+        self._windows.release()
         self._database.close()
 
     def versions(self, study_key: str) -> tuple[ReportVersion, ...]:
@@ -63,60 +91,108 @@ class ReportArchive:
         return None if row is None else _version(row)
 
     def save(self, study_key: str, report: Report, author: str) -> ReportVersion:
-        """Add a version; what the journal held of this study is thereby settled."""
+        """Add a version; what this window's journal held of the study is thereby settled."""
         with self._database.transaction(writing=True) as connection:
+            self._settle(connection, study_key)
             version = _added(connection, study_key, report, author)
-            connection.execute(_journal_of(study_key))
+            drafts.remove(connection, study_key, self._owner)
+            _mark_drafted(connection, study_key, study.c.status != "drafted")
+        self._taken.pop(study_key, None)
         return version
 
     def journal(self, study_key: str) -> Report | None:
-        """Report as it was last typed, if it was not saved since."""
-        query = sa.select(report_journal.c.report).where(report_journal.c.study_key == study_key)
+        """Report as it was last typed in any window, if it was not saved since."""
         with self._database.transaction() as connection:
-            text = connection.scalar(query)
-        return None if text is None else from_json(text, "the unsaved report of this study")
+            found = drafts.drafts_of(connection, study_key)
+        return _read(found[0]) if found else None
+
+    def typed_elsewhere(self, study_key: str) -> tuple[Report, ...]:
+        """Read what other windows have typed and not saved, newest first."""
+        with self._database.transaction() as connection:
+            found = drafts.drafts_of(connection, study_key)
+        return tuple(_read(one) for one in found if one.owner != self._owner)
+
+    def recover(self, study_key: str) -> Report | None:
+        """Report as a window that is closed or was killed had last typed it.
+
+        This window goes on from there. What windows before it had left, or had typed before
+        a version that was saved since, becomes a version as soon as this window writes.
+        """
+        with self._database.transaction() as connection:
+            found = drafts.left_behind(connection, study_key, self._owner, self._windows)
+            newest = _newest_number(connection, study_key)
+        current = found[0] if found and found[0].base >= newest else None
+        others = tuple(one for one in found if one is not current and one.owner != self._owner)
+        self._taken[study_key] = _Taken(current, others)
+        return None if current is None else _read(current)
 
     def write_journal(self, study_key: str, report: Report) -> None:
         """Put the report as it is now typed on the disk; returns when it is there."""
         text = to_json(report)
-        row = {"study_key": study_key, "written_utc": _now().isoformat(), "report": text}
         with self._database.transaction(writing=True) as connection:
-            connection.execute(_journal_of(study_key))
-            connection.execute(sa.insert(report_journal).values(row))
+            self._windows.hold(self._owner)
+            self._settle(connection, study_key)
+            base = _newest_number(connection, study_key)
+            draft = Draft(study_key, self._owner, base, _now().isoformat(), text)
+            drafts.write(connection, draft)
+            _mark_drafted(connection, study_key, study.c.status == "unread")
+        self._taken.pop(study_key, None)
 
     def keep_journal(self, study_key: str, author: str) -> None:
-        """Make what the journal holds a version, so that new typing cannot overwrite it."""
-        query = sa.select(report_journal.c.report).where(report_journal.c.study_key == study_key)
+        """Make what closed windows left a version, so that new typing cannot overwrite it."""
         with self._database.transaction(writing=True) as connection:
-            text = connection.scalar(query)
-            if text is not None:
-                _added(connection, study_key, from_json(text), author)
-                connection.execute(_journal_of(study_key))
+            found = drafts.left_behind(connection, study_key, self._owner, self._windows)
+            for draft in reversed(found):
+                _added(connection, study_key, _read(draft), author)
+                drafts.remove(connection, study_key, draft.owner)
+
+    def _settle(self, connection: sa.Connection, study_key: str) -> None:
+        """Remove the draft this window went on from, and keep the others as versions."""
+        taken = self._taken.get(study_key)
+        if taken is None:
+            return
+        for other in reversed(taken.others):
+            if drafts.remove(connection, study_key, other.owner, other.written_utc):
+                _added(connection, study_key, _read(other), _RECOVERED)
+        if taken.draft is not None:
+            drafts.remove(connection, study_key, taken.draft.owner, taken.draft.written_utc)
 
 
-def _added(
-    connection: sa.Connection, study_key: str, report: Report, author: str
-) -> ReportVersion:
-    newest = connection.scalar(
-        sa.select(sa.func.max(report_version.c.number)).where(
-            report_version.c.study_key == study_key
-        )
+def _newest_number(connection: sa.Connection, study_key: str) -> int:
+    query = sa.select(sa.func.max(report_version.c.number)).where(
+        report_version.c.study_key == study_key
     )
-    version = ReportVersion(study_key, (newest or 0) + 1, _now(), author, report)
+    return connection.scalar(query) or 0
+
+
+def _added(connection: sa.Connection, study_key: str, report: Report, author: str) -> ReportVersion:
+    number = _newest_number(connection, study_key) + 1
+    version = ReportVersion(study_key, number, _now(), author, report)
     connection.execute(
         sa.insert(report_version).values(
             study_key=study_key,
-            number=version.number,
+            number=number,
             created_utc=version.created.isoformat(),
             author=author,
             report=to_json(report),
         )
     )
+    audit_trail.append(connection, author, "report saved", study_key, {"version": number})
     return version
 
 
-def _journal_of(study_key: str) -> sa.Delete:
-    return sa.delete(report_journal).where(report_journal.c.study_key == study_key)
+def _mark_drafted(
+    connection: sa.Connection, study_key: str, condition: sa.ColumnElement[bool]
+) -> None:
+    connection.execute(
+        sa.update(study)
+        .where(study.c.study_key == study_key, condition)
+        .values(status="drafted", version=study.c.version + 1)
+    )
+
+
+def _read(draft: Draft) -> Report:
+    return from_json(draft.text, "the unsaved report of this study")
 
 
 def _version(row: sa.Row[Any]) -> ReportVersion:

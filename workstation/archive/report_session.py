@@ -239,7 +239,7 @@ class ReportSession:
         archive = self._journal.archive
         try:
             self._version = archive.latest(self.study_key)
-            typed = archive.journal(self.study_key)
+            typed = archive.recover(self.study_key)
         except StorageError as error:
             # Whatever the file holds must outlive what is typed before it can be read.
             self.load_error = error

@@ -38,14 +38,24 @@ def write_atomically(path: Path, content: bytes) -> None:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        temporary.chmod(0o666 & ~_umask())
+        temporary.chmod(permissions())
         temporary.replace(path)
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     except OSError as error:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-        reason = _REASONS.get(error.errno or 0, f"{error.strerror}. Choose another folder.")
-        raise StorageError(f"{path} cannot be written: {reason}", repr(error)) from error
+        raise cannot_write(path, error) from error
+
+
+def cannot_write(path: Path, error: OSError) -> StorageError:
+    """Say that a file cannot be written, why, and what to do."""
+    reason = _REASONS.get(error.errno or 0, f"{error.strerror}. Choose another folder.")
+    return StorageError(f"{path} cannot be written: {reason}", repr(error))
+
+
+def permissions() -> int:
+    """Permissions of a new file, as the user's mask allows."""
+    return 0o666 & ~_umask()
 
 
 def _umask() -> int:
@@ -54,7 +64,8 @@ def _umask() -> int:
     return mask
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring a folder's new names to the disk."""
     if os.name == "nt":  # a folder cannot be opened there; the rename is journalled by NTFS
         return
     handle = os.open(folder, os.O_RDONLY)

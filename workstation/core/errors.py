@@ -41,6 +41,10 @@ class StorageError(TomoscribeError):
     """Something could not be saved or read back."""
 
 
+class ConflictError(StorageError):
+    """Another window changed the same thing in the meantime."""
+
+
 class ModelError(TomoscribeError):
     """The model cannot be loaded or cannot answer."""
 

@@ -49,6 +49,7 @@ class FileFacts:
     description: str = ""
     study_description: str = ""
     body_part: str = ""
+    accession: str = ""
     number: int | None = None
     instance: int | None = None
     location: float | None = None

@@ -91,6 +91,7 @@ def _facts(path: Path, dataset: FileDataset, size: int, has_pixels: bool) -> Fil
         description=text(dataset, "SeriesDescription"),
         study_description=text(dataset, "StudyDescription"),
         body_part=text(dataset, "BodyPartExamined"),
+        accession=text(dataset, "AccessionNumber"),
         number=None if series is None else int(series),
         instance=None if instance is None else int(instance),
         location=number(dataset, "SliceLocation"),

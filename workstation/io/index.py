@@ -66,6 +66,16 @@ class ScanFinished:
 ScanEvent = ScanProgress | SeriesFound | SeriesThumbnail | ScanFinished
 
 
+@dataclass(frozen=True)
+class Survey:
+    """All that a scan finds, at its end: series, and the header of each DICOM file by path."""
+
+    series: tuple[Series, ...]
+    facts: dict[Path, FileFacts]
+    skipped: tuple[SkippedFile, ...]
+    notices: tuple[Notice, ...]
+
+
 @dataclass
 class _Scan:
     """What a scan has found so far."""
@@ -100,6 +110,24 @@ def scan(
     yield from _thumbnails(found, cancelled, pool)
     if not cancelled.is_set():
         yield ScanFinished(len(found), tuple(skipped), tuple(notices))
+
+
+def survey(paths: Sequence[Path], cancelled: threading.Event, pool: WorkerPool) -> Survey:
+    """Find the series like :func:`scan`, with what their files' headers say.
+
+    What was found until then comes back once ``cancelled`` is set.
+    """
+    skipped: list[SkippedFile] = []
+    files = _files(paths, cancelled, skipped)
+    state = _Scan(len(files), skipped)
+    others = [path for path in files if not volume_suffix(path)]
+    for _ in _read_headers(others, state, cancelled, pool):
+        pass
+    found, notices = group_series(state.facts)
+    volumes = [path for path in files if volume_suffix(path)]
+    found += _volume_series(volumes, skipped, cancelled, pool)
+    facts = {Path(one.path): one for one in state.facts}
+    return Survey(tuple(found), facts, tuple(skipped), tuple(notices))
 
 
 def _files(

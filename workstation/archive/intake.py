@@ -1,0 +1,62 @@
+"""New series into the archive: a whole one or nothing, each content once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from workstation.archive.archive import Archive
+from workstation.archive.arrivals import Added, NewFile, NewSeries
+from workstation.archive.entering import Entry
+from workstation.archive.file_store import Content, fingerprint
+from workstation.core.errors import InputError, StorageError
+
+_PATIENCE = 30.0
+_TRIES = 3
+_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+
+
+def is_legal_uid(uid: str) -> bool:
+    """Whether a UID is one by the standard: digits and dots, at most 64 characters."""
+    return len(uid) <= 64 and _UID.fullmatch(uid) is not None
+
+
+def add_series(archive: Archive, new: NewSeries) -> Added:
+    """Import a series; files that are in the archive already are left as they are.
+
+    Raises
+    ------
+    StorageError
+        The archive cannot be written; nothing of this series is in it.
+    """
+    for _ in range(_TRIES):
+        added = Added(illegal=sum(not is_legal_uid(file.uid) for file in new.files))
+        files = _taken(archive, new.files, added)
+        with archive.database.transaction(writing=True, wait=_PATIENCE) as connection:
+            if all(_is_there(archive, file, content) for file, content in files):
+                Entry(connection, archive, new, added).enter(files, datetime.now(UTC))
+                return added
+    raise StorageError("Files vanish from the archive while they are imported. Try again.")
+
+
+def _taken(
+    archive: Archive, files: Iterable[NewFile], added: Added
+) -> list[tuple[NewFile, Content]]:
+    taken = []
+    for file in files:
+        try:
+            if file.copy:
+                content = archive.store.put(file.path, file.suffix)
+            else:
+                content = fingerprint(file.path)
+        except InputError as error:
+            added.skipped.append((file.path, error.message))
+        else:
+            taken.append((file, content))
+    return taken
+
+
+def _is_there(archive: Archive, file: NewFile, content: Content) -> bool:
+    """Whether a copy is still there, now that no purge can run."""
+    return not file.copy or archive.store.path(content.sha256, file.suffix).exists()
