@@ -64,3 +64,19 @@ def test_the_environment_wins_and_a_wrong_one_is_told(
     settings, complaints = load_settings(tmp_path / "none.toml")
     assert settings.decode_workers == 2
     assert complaints
+
+
+def test_where_the_archive_is(tmp_path: Path) -> None:
+    settings = Settings(data_folder=tmp_path)
+    assert settings.archive_address == tmp_path / "reports.db"
+    assert settings.archive_folder == tmp_path / "files"
+    path = tmp_path / "settings.toml"
+    path.write_text('archive_url = "postgresql://reader:Secret7@pacs/archive"\n')
+    settings, complaints = load_settings(path)
+    assert complaints == []
+    assert settings.archive_address == "postgresql://reader:Secret7@pacs/archive"
+    path.write_text('archive_url = "mysql://reader:Secret7@pacs/archive"\n')
+    settings, complaints = load_settings(path)
+    assert settings.archive_url == ""
+    assert "archive_url" in complaints[0]
+    assert "Secret7" not in complaints[0]

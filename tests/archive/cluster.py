@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shutil
+import signal
 import subprocess
 import tempfile
 import time
@@ -57,7 +58,7 @@ class Cluster:
             connection.execute(statement)
 
     def close(self) -> None:
-        self._server.terminate()
+        self._server.send_signal(signal.SIGQUIT)  # at once; nothing here is kept
         self._server.wait(30)
         shutil.rmtree(self.folder, ignore_errors=True)
 

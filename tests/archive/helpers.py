@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from zlib import crc32
 
 from workstation.archive.arrivals import NewFile, NewSeries
 from workstation.core.report import Report, edited
@@ -33,7 +34,7 @@ def write_files(folder, *contents):
 def a_series(paths, key="k1", copy=True, uids=None, patient=None, **more):
     """A series of files; ``uids`` instead of legal ones made from the content."""
     files = tuple(
-        NewFile(path, f"1.2.{hash(path.name) % 10**9}.{n + 1}" if uids is None else uids[n],
+        NewFile(path, f"1.2.{crc32(str(path).encode())}.{n + 1}" if uids is None else uids[n],
                 "1.2.840.10008.5.1.4.1.1.2", n + 1, copy=copy)
         for n, path in enumerate(paths)
     )  # fmt: skip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -175,8 +176,6 @@ def test_deleting_what_another_window_changed_is_refused(two):
 
 
 def test_files_of_nothing_are_swept_after_a_day(two, tmp_path):
-    import os
-
     (stray,) = write_files(tmp_path / "stray", "of nothing")
     path = two.store.path(two.store.put(stray).sha256)
     assert checking.check(two).orphans == 1

@@ -107,7 +107,7 @@ def test_without_a_backup_nothing_is_migrated(first, monkeypatch):
 
     with monkeypatch.context() as patch:
         patch.setattr(backup.os, "fsync", full)
-        with pytest.raises(StorageError, match="No backup of .* can be written"):
+        with pytest.raises(StorageError, match=r"No backup of .* can be written"):
             ReportArchive(first).latest("k1")
     assert _version_of(first) == "1"
     assert not list(first.parent.glob("*backup*"))

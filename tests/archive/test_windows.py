@@ -212,3 +212,21 @@ def test_a_reader_sees_one_state_while_another_writes(kept, address):
         records.add_model_run(other, "k", "r", {})
         assert connection.scalar(count) == before
     other.close()
+
+
+def test_locks_of_killed_windows_are_removed_and_those_of_living_ones_kept(tmp_path):
+    living = ReportArchive(tmp_path / "reports.db")
+    living.write_journal("s", typed("T"))
+    folder = tmp_path / "reports.db.windows"
+    (held,) = folder.iterdir()
+    (folder / f"{'0' * 32}.lock").touch()
+    for path in folder.iterdir():
+        os.utime(path, (1, 1))
+    other = ReportArchive(tmp_path / "reports.db")
+    other.write_journal("s", typed("U"))
+    assert len(list(folder.iterdir())) == 2
+    assert held.exists()
+    assert other.recover("s").text == "U"
+    living.close()
+    other.close()
+    assert list(folder.iterdir()) == []

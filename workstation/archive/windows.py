@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +17,7 @@ from filelock import FileLock, Timeout
 
 from workstation.archive.database import Database
 
+_HOUR = 3600.0
 _NAME = re.compile(r"[0-9a-f]{32}")
 
 
@@ -52,6 +54,7 @@ class _Files:
             lock = self._lock(owner)
             lock.acquire(timeout=0)
             self._held[owner] = lock
+            self._sweep()
 
     def is_open(self, owner: str) -> bool:
         if owner in self._held:
@@ -72,6 +75,13 @@ class _Files:
             lock.release()
             (self._folder / f"{owner}.lock").unlink(missing_ok=True)
         self._held.clear()
+
+    def _sweep(self) -> None:
+        """Remove what killed windows left; new ones may be about to lock theirs."""
+        old = time.time() - _HOUR
+        for path in self._folder.glob("*.lock"):
+            if path.exists() and path.stat().st_mtime < old:
+                self.is_open(path.stem)
 
     def _lock(self, owner: str) -> FileLock:
         return FileLock(self._folder / f"{owner}.lock", thread_local=False)
