@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from tests.archive.helpers import a_series, typed, write_files
+from tests.archive.series_files import a_series, typed, write_files
 from workstation.archive import audit_trail, checking, studies, trash
 from workstation.archive.intake import add_series
 from workstation.archive.report_archive import ReportArchive

@@ -11,7 +11,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
-from tests.archive.helpers import typed
+from tests.archive.series_files import typed
 from workstation.archive import database as database_module
 from workstation.archive.archive import open_archive
 from workstation.archive.database import Database

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.archive.helpers import child, write_files
+from tests.archive.series_files import child, write_files
 from workstation.archive.file_store import FileStore, fingerprint
 from workstation.core.errors import InputError, StorageError
 

@@ -13,7 +13,7 @@ import SimpleITK as sitk
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from tests.archive.helpers import NAME
+from tests.archive.series_files import NAME
 from workstation import archive_commands
 from workstation.archive import checking, studies
 from workstation.archive.archive import open_archive

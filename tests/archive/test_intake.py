@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.archive.helpers import NAME, a_series, child, typed, write_files
+from tests.archive.series_files import NAME, a_series, child, typed, write_files
 from workstation.archive import checking, studies
 from workstation.archive.archive import open_archive
 from workstation.archive.file_store import FileStore
@@ -182,7 +182,7 @@ def test_a_large_series_is_imported(kept, tmp_path):
 _FULL = """
 import resource, sys
 from pathlib import Path
-from tests.archive.helpers import a_series, write_files
+from tests.archive.series_files import a_series, write_files
 from workstation.archive.archive import open_archive
 from workstation.archive.intake import add_series
 from workstation.core.errors import StorageError

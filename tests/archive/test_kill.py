@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.archive.helpers import child
+from tests.archive.series_files import child
 from workstation.archive import checking, studies
 from workstation.archive.archive import open_archive
 from workstation.archive.report_archive import ReportArchive
@@ -17,7 +17,7 @@ _LOOP = """
 import json, os, random, signal, sys, time
 from itertools import count
 from pathlib import Path
-from tests.archive.helpers import a_series, typed, write_files
+from tests.archive.series_files import a_series, typed, write_files
 from workstation.archive.archive import open_archive
 from workstation.archive.checking import check
 from workstation.archive.intake import add_series

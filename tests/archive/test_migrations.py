@@ -9,7 +9,7 @@ from contextlib import closing
 import pytest
 import sqlalchemy as sa
 
-from tests.archive.helpers import child, typed
+from tests.archive.series_files import child, typed
 from workstation.archive import backup, migrations, steps
 from workstation.archive.backup import KEPT, back_up_file, backups_of
 from workstation.archive.database import Database

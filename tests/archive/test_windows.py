@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import sqlalchemy as sa
 
-from tests.archive.helpers import ROOT, a_series, typed, write_files
+from tests.archive.series_files import ROOT, a_series, typed, write_files
 from workstation.archive import records, studies
 from workstation.archive.archive import open_archive
 from workstation.archive.intake import add_series

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tests.archive.helpers import a_series, write_files
+from tests.archive.series_files import a_series, write_files
 from workstation.archive import search_words, studies, trash, worklist
 from workstation.archive.archive import open_archive
 from workstation.archive.intake import add_series
