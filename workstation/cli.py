@@ -14,7 +14,7 @@ from pathlib import Path
 from threading import Event
 
 from model_runtime import api
-from workstation import archive_commands, batch, model_commands
+from workstation import archive_commands, batch, deidentify_commands, model_commands
 from workstation.archive.report_archive import ReportArchive
 from workstation.core.errors import (
     CancelledError,
@@ -200,6 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     commands.add_parser("selftest", help="check this installation")
     archive_commands.add_parser(commands)
     model_commands.add_parser(commands)
+    deidentify_commands.add_parser(commands)
     return parser
 
 
@@ -213,7 +214,12 @@ def _archive(given: argparse.Namespace, terminal: _Terminal) -> None:
     )
 
 
+def _deidentify(given: argparse.Namespace, terminal: _Terminal) -> None:
+    deidentify_commands.run_deidentify(given, terminal.pool, terminal.cancelled)
+
+
 _JOBS: dict[str, Callable[[argparse.Namespace, _Terminal], None]] = {
+    "deidentify": _deidentify,
     "draft": _draft,
     "ask": _ask,
     "similar": _similar,

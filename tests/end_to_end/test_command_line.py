@@ -149,3 +149,13 @@ def test_a_tilted_head_is_told(tomoscribe: Program, shared_data: Path) -> None:
     done = tomoscribe("draft", shared_data / "head_tilted_variable_spacing")
     assert done.returncode == 0, done.stderr
     assert "tilt" in done.stderr
+
+
+def test_deidentify_writes_a_readable_copy(tomoscribe: Program, tmp_path: Path) -> None:
+    done = tomoscribe("deidentify", STUDY, tmp_path / "out", "--keep-dates-shifted")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == len(list((tmp_path / "out").rglob("*.dcm"))) > 10
+    assert "0 set apart" in done.stderr
+    again = tomoscribe("deidentify", STUDY, tmp_path / "out")
+    assert again.returncode == 1
+    assert "not an empty folder" in again.stderr

@@ -160,7 +160,9 @@ class SeriesMaker:
 
     @staticmethod
     def write(dataset: FileDataset, path: Path) -> None:
-        pydicom.dcmwrite(path, dataset, enforce_file_format=True)
+        young = dataset.file_meta.TransferSyntaxUID.startswith("1.2.840.10008.1.2.4.11")
+        how = {"implicit_vr": False, "little_endian": True, "force_encoding": True}
+        pydicom.dcmwrite(path, dataset, **(how if young else {"enforce_file_format": True}))
 
 
 @pytest.fixture

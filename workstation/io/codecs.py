@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydicom.dataset import FileDataset
 from pydicom.encaps import get_frame
 from pydicom.pixels import get_decoder
-from pydicom.uid import UID
+from pydicom.uid import UID, RLELossless
 
 from workstation.core.errors import DecodeError
 
@@ -72,5 +72,6 @@ def _with_imagecodecs(
 
 
 def _with_pydicom(dataset: FileDataset, syntax: UID, frame: int, _frames: int) -> NDArray[Any]:
-    pixels, _ = get_decoder(syntax).as_array(dataset, index=frame, raw=True)
+    plugin = "pydicom" if syntax == RLELossless else ""  # the faster one crashes on damaged files
+    pixels, _ = get_decoder(syntax).as_array(dataset, index=frame, raw=True, decoding_plugin=plugin)
     return np.asarray(pixels)

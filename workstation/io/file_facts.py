@@ -15,6 +15,7 @@ from workstation.core.errors import DecodeError, InputError
 from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, Frame
 from workstation.io.header import (
+    DAMAGE,
     number,
     numbers,
     open_regular,
@@ -45,7 +46,10 @@ def read_headers(item: Message) -> Message:
     with open_regular(path) as stream:
         dataset = parse(stream)
         has_pixels = _at_pixels(stream, dataset)
-        facts = _facts(path, dataset, os.fstat(stream.fileno()).st_size, has_pixels)
+        try:
+            facts = _facts(path, dataset, os.fstat(stream.fileno()).st_size, has_pixels)
+        except DAMAGE as error:
+            raise InputError("its header is damaged", type(error).__name__) from None
         stored = None if facts.trouble else _stored(stream, dataset)
         digest = "" if facts.sop_uid else _digest(stream)
     return {**facts.as_message(), "content_hash": digest, "stored": stored}

@@ -31,6 +31,7 @@ _MAGIC = {
     b"GIF8": "a GIF picture",
     b"\x7fELF": "a program",
 }
+_JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in (110, 111, 112))
 DAMAGE = (
     AttributeError,
     BytesLengthException,
@@ -176,8 +177,18 @@ def _check_beginning(head: bytes) -> bool:
     raise InputError("it is not a DICOM file")
 
 
+def is_jpeg_xl(syntax: UID) -> bool:
+    """Tell the syntaxes of JPEG XL, which are younger than pydicom's dictionary."""
+    return str(syntax) in _JPEG_XL
+
+
+def is_encapsulated(syntax: UID) -> bool:
+    """Tell whether pixels are compressed, each frame a codestream."""
+    return is_jpeg_xl(syntax) or bool(syntax.is_encapsulated)
+
+
 def unknown_syntax(syntax: UID) -> str:
     """Say that a transfer syntax is none of the standard's; empty if it is."""
-    if not syntax.is_private and syntax.is_transfer_syntax:
+    if is_jpeg_xl(syntax) or (not syntax.is_private and syntax.is_transfer_syntax):
         return ""
     return f"its transfer syntax {syntax} is not known; convert it to an uncompressed one"

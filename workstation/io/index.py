@@ -94,7 +94,7 @@ def scan(
     else. Ends early, without :class:`ScanFinished`, once ``cancelled`` is set.
     """
     skipped: list[SkippedFile] = []
-    files = _files(paths, cancelled, skipped)
+    files = list_files(paths, cancelled, skipped)
     volumes = [path for path in files if volume_suffix(path)]
     others = [path for path in files if not volume_suffix(path)]
     state = _Scan(len(files), skipped)
@@ -118,7 +118,7 @@ def survey(paths: Sequence[Path], cancelled: threading.Event, pool: WorkerPool) 
     What was found until then comes back once ``cancelled`` is set.
     """
     skipped: list[SkippedFile] = []
-    files = _files(paths, cancelled, skipped)
+    files = list_files(paths, cancelled, skipped)
     state = _Scan(len(files), skipped)
     others = [path for path in files if not volume_suffix(path)]
     for _ in _read_headers(others, state, cancelled, pool):
@@ -130,7 +130,7 @@ def survey(paths: Sequence[Path], cancelled: threading.Event, pool: WorkerPool) 
     return Survey(tuple(found), facts, tuple(skipped), tuple(notices))
 
 
-def _files(
+def list_files(
     paths: Sequence[Path], cancelled: threading.Event, skipped: list[SkippedFile]
 ) -> list[Path]:
     """List regular files below the paths, archives unpacked; the rest is skipped with a reason."""

@@ -17,6 +17,8 @@ from workstation.io.channel import Message
 from workstation.io.codecs import decode_frame
 from workstation.io.header import (
     DAMAGE,
+    is_encapsulated,
+    number,
     open_regular,
     parse,
     text,
@@ -32,6 +34,8 @@ from workstation.io.native import (
 )
 from workstation.io.rescale import Slice, apply_rules, check_bits, rules_of
 from workstation.io.shared import write_block
+
+_LOSSY = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in (51, 53, 55, 81, 91, 112, 203))
 
 
 def decode_into_block(item: Message) -> Message:
@@ -63,13 +67,20 @@ def decode(path: Path, frame: int = 0) -> Slice:
         If the file is no image; its subclass :class:`DecodeError` if the pixels cannot be
         decoded exactly as the header describes them.
     """
+    try:
+        return _decode(path, frame)
+    except DAMAGE as error:
+        raise DecodeError("its header or its pixels are damaged", type(error).__name__) from None
+
+
+def _decode(path: Path, frame: int) -> Slice:
     with open_regular(path) as stream:
         dataset = parse(stream)
         syntax = transfer_syntax(dataset)
         if unknown := unknown_syntax(syntax):
             raise DecodeError(unknown)
         check_bits(dataset)
-        if syntax.is_encapsulated or syntax == DeflatedExplicitVRLittleEndian:
+        if is_encapsulated(syntax) or syntax == DeflatedExplicitVRLittleEndian:
             stored = _compressed(stream, dataset, syntax, frame)
         else:
             stored = read_native(stream, dataset, frame)
@@ -86,12 +97,24 @@ def _compressed(stream: BinaryIO, dataset: FileDataset, syntax: UID, frame: int)
         raise DecodeError("its pixel data is cut off", type(error).__name__) from None
     if "PixelData" not in whole:
         raise InputError("it holds no image")
-    if syntax.is_encapsulated:
-        return decode_frame(whole, syntax, frame, frame_count(dataset))
+    if is_encapsulated(syntax):
+        pixels = decode_frame(whole, syntax, frame, frame_count(dataset))
+        return _within_bits(dataset, pixels) if str(syntax) in _LOSSY else pixels
     size, data = frame_bytes(dataset), whole.PixelData
     if len(data) not in (size * frame_count(dataset), size * frame_count(dataset) + 1):
         raise DecodeError("the bytes of its pixels do not fit its size")
     return as_array(dataset, data[size * frame : size * (frame + 1)], big=False)
+
+
+def _within_bits(dataset: Dataset, pixels: NDArray[Any]) -> NDArray[Any]:
+    """Bring back values that lossy compression carried beyond the bits that are stored."""
+    bits, high = number(dataset, "BitsStored"), number(dataset, "HighBit")
+    signed = number(dataset, "PixelRepresentation") == 1.0
+    kind = "i" if signed else "u"
+    if not bits or high != bits - 1 or bits >= pixels.itemsize * 8 or pixels.dtype.kind != kind:
+        return pixels
+    top = (1 << int(bits) - int(signed)) - 1
+    return np.asarray(np.clip(pixels, -top - 1 if signed else 0, top))
 
 
 def _grey(dataset: Dataset, stored: NDArray[Any], syntax: UID) -> Slice:

@@ -23,6 +23,7 @@ from workstation.io.channel import Message, receive, send
 _JOBS = {
     "headers": ("workstation.io.file_facts", "read_headers"),
     "decode": ("workstation.io.pixels", "decode_into_block"),
+    "deidentify": ("workstation.io.deidentify.job", "deidentify_file"),
     "thumbnail": ("workstation.io.thumbnail", "thumbnail_of"),
     "volume_header": ("workstation.io.volume_file", "read_information"),
     "volume_thumbnail": ("workstation.io.volume_file", "thumbnail_of"),
