@@ -28,7 +28,7 @@ from model_runtime.evidence_words import Words, told_tokens
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.render import render
 
-EFFUSION = "There is a large left pleural effusion."
+EFFUSION = "There is a moderate left pleural effusion."
 NORMAL = "No pericardial effusion."
 
 
@@ -43,12 +43,12 @@ def engine(repository: Path) -> Iterator[LocalEngine]:
 @pytest.fixture(scope="module")
 def effusion() -> api.VolumeInput:
     """A synthetic chest with an effusion on the left and no pneumothorax."""
-    voxels, matrix = render(sample_case(200_086), (64, 128, 128))
+    voxels, matrix = render(sample_case(200_054), (64, 128, 128))
     return api.VolumeInput("effusion", voxels, matrix, "CT", "CHEST")
 
 
 def _head(engine: LocalEngine) -> str:
-    return "Technique: Synthetic CT of the chest, axial plane, delayed phase.\nFindings: "
+    return "Technique: Synthetic CT of the chest, axial plane, arterial phase.\nFindings: "
 
 
 def _ask(engine: LocalEngine, volume: api.VolumeInput | None, **more: object) -> list[api.Event]:
