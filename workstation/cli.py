@@ -14,7 +14,13 @@ from pathlib import Path
 from threading import Event
 
 from model_runtime import api
-from workstation import archive_commands, batch, deidentify_commands, model_commands
+from workstation import (
+    archive_commands,
+    batch,
+    deidentify_commands,
+    model_commands,
+    pacs_commands,
+)
 from workstation.archive.report_archive import ReportArchive
 from workstation.core.errors import (
     CancelledError,
@@ -201,6 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     archive_commands.add_parser(commands)
     model_commands.add_parser(commands)
     deidentify_commands.add_parser(commands)
+    pacs_commands.add_parser(commands)
     return parser
 
 
@@ -218,6 +225,10 @@ def _deidentify(given: argparse.Namespace, terminal: _Terminal) -> None:
     deidentify_commands.run_deidentify(given, terminal.pool, terminal.cancelled)
 
 
+def _pacs(given: argparse.Namespace, terminal: _Terminal) -> None:
+    pacs_commands.run_pacs_command(given, terminal.settings, terminal.cancelled)
+
+
 _JOBS: dict[str, Callable[[argparse.Namespace, _Terminal], None]] = {
     "deidentify": _deidentify,
     "draft": _draft,
@@ -227,6 +238,7 @@ _JOBS: dict[str, Callable[[argparse.Namespace, _Terminal], None]] = {
     "headless": _headless,
     "archive": _archive,
     "model": _model,
+    "pacs": _pacs,
     "selftest": _selftest,
 }
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from platformdirs import user_config_path, user_data_path
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from model_runtime.placement import Precision
@@ -22,6 +22,22 @@ _APPLICATION = "tomoscribe"
 def settings_file() -> Path:
     """Path of the user's settings file; it need not exist."""
     return user_config_path(_APPLICATION, appauthor=False) / "settings.toml"
+
+
+class PacsPeer(BaseModel):
+    """A DICOM node, as a table ``[[pacs_peers]]`` of the file."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, description="What you call it.")
+    ae_title: str = Field(pattern=r"^[!-\[\]-~]{1,16}$", description="What it calls itself.")
+    host: str = Field(min_length=1, description="Its address.")
+    port: int = Field(104, ge=1, le=65535, description="Its port.")
+    tls: bool = Field(False, description="Encrypt; never without.")
+    tls_host: str = Field("", description="The name in its certificate; its host if empty.")
+    retrieve: Literal["get", "move"] = Field("get", description="Retrieve by C-GET or C-MOVE.")
+    charset: str = Field("ISO_IR 192", description="In which character set it is asked.")
+    associations: int = Field(3, ge=1, le=16, description="How many associations at a time.")
 
 
 class Settings(BaseSettings):
@@ -61,6 +77,21 @@ class Settings(BaseSettings):
     study: Path = Field(RESOURCES / "studies" / "synthetic_chest", description="Opened if none is.")
     decode_workers: int = Field(2, ge=1, le=64, description="Processes that decode images.")
     author: str = Field("", description="Who writes the reports.")
+    pacs_peers: list[PacsPeer] = Field([], description="DICOM nodes to ask and to send to.")
+    pacs_ae_title: str = Field(
+        "TOMOSCRIBE", pattern=r"^[!-\[\]-~]{1,16}$", description="This program's AE title."
+    )
+    pacs_host: str = Field("127.0.0.1", description="Where to receive; 0.0.0.0 for any network.")
+    pacs_port: int = Field(11112, ge=1, le=65535, description="At which port to receive.")
+    pacs_allowed: list[str] = Field(
+        [], description="Who may send besides the peers: AE titles, or AE@ADDRESS."
+    )
+    pacs_tls: bool = Field(False, description="Receive over TLS only.")
+    pacs_certificate: Path | None = Field(None, description="This program's certificate (PEM).")
+    pacs_key: Path | None = Field(None, description="Its key (PEM).")
+    pacs_authority: Path | None = Field(
+        None, description="Who signed the peers' certificates (PEM); the system's if not given."
+    )
 
     @property
     def archive_address(self) -> str | Path:

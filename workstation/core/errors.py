@@ -45,6 +45,18 @@ class ConflictError(StorageError):
     """Another window changed the same thing in the meantime."""
 
 
+class NetworkError(TomoscribeError):
+    """A peer cannot be reached, broke off or answered what cannot be used; may be tried again."""
+
+
+class PeerTimeoutError(NetworkError):
+    """A peer took too long."""
+
+
+class PeerRefusedError(NetworkError):
+    """A peer refused; asking again does not help."""
+
+
 class ModelError(TomoscribeError):
     """The model cannot be loaded or cannot answer."""
 

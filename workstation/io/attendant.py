@@ -154,7 +154,7 @@ class Attendant(threading.Thread):
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
-                env=_environment(),
+                env=child_environment(),
             )
         if self._receive(_START_SECONDS) is not None:
             return True
@@ -217,7 +217,7 @@ def _command() -> list[str]:
     return [sys.executable, "-m", "workstation.io.worker"]
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
     """Let the process find this very package, keep it to one thread, and reuse its memory."""
     folder = str(Path(workstation.__path__[0]).parent)
     paths = [folder, *filter(None, [os.environ.get("PYTHONPATH", "")])]
