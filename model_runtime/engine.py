@@ -38,10 +38,11 @@ from model_runtime.batching import Ask, Row, write_together
 from model_runtime.decode import NotANumberError, Sampling
 from model_runtime.encoding import Counters, Encoded, Encodings, unit_vector
 from model_runtime.errors import WeightsError, is_out_of_memory
-from model_runtime.evidence import NORMAL, Similarity, explain
+from model_runtime.evidence import explain
 from model_runtime.evidence_words import told_tokens, words_of
 from model_runtime.placement import Placement
 from model_runtime.preprocess import UnsuitableVolumeError
+from model_runtime.similarity import NORMAL, Similarity
 from model_runtime.weights import LoadedModel, load_folder, text_ids
 
 _LOG = logging.getLogger(__name__)

@@ -11,15 +11,11 @@ What was measured on the demonstration model stands beside each number here;
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from model_runtime import api
-from model_runtime.decode import NotANumberError
 from model_runtime.evidence_maps import (
     focus_of,
     grad_cam,
@@ -31,6 +27,7 @@ from model_runtime.evidence_maps import (
 from model_runtime.evidence_words import Told, Words, told_tokens
 from model_runtime.preprocess import ModelInput
 from model_runtime.siglip import Siglip
+from model_runtime.similarity import FINEST, Similarity, finite, similarity_gradients
 from model_runtime.vlm import Vlm
 from model_runtime.weights import LoadedModel
 
@@ -58,47 +55,8 @@ the number suits the 2048 cells of the published size is not known, since no pub
 could be tried.
 """
 
-FINEST = 2
-"""Stage whose cells the similarity is traced back to.
-
-On phantoms its strongest cell is on the finding as often as that of stage 3 was, whose cells are
-eight times as large and are hit twice as often by chance.
-"""
-
 _SEEN = 3, 4
 """Stages whose hidden states the language model sees."""
-
-NORMAL = ("No abnormality.", "Normal scan.", "No abnormality is seen.")
-"""What a sentence is compared with: much of any sentence's vector only says that it is one.
-
-Without this the strongest cell was right in 47 % of the findings that :data:`FOCUSED_EXCESS`
-tells of.
-"""
-
-
-@dataclass(frozen=True, eq=False)
-class Similarity:
-    """What the contrastive model made of volume and sentence.
-
-    Attributes
-    ----------
-    finest : Tensor, shape (1, tokens, channels)
-        Its own encoder's hidden state of stage :data:`FINEST`.
-    sentence : ndarray of float32, shape (width,)
-        Unit vector of the sentence.
-    normal : ndarray of float32, shape (width,)
-        Mean unit vector of :data:`NORMAL`. Maps are of the similarity to the sentence less
-        that to the normal.
-    """
-
-    finest: Tensor
-    sentence: NDArray[np.float32]
-    normal: NDArray[np.float32]
-
-    @property
-    def contrast(self) -> Tensor:
-        """The sentence less the normal, shape (width,)."""
-        return torch.from_numpy(self.sentence - self.normal)
 
 
 def explain(  # noqa: PLR0917
@@ -158,7 +116,7 @@ def mean_log_likelihood(vlm: Vlm, image: Tensor, told: Told) -> Tensor:
     rows = vlm.lm_head(state[:, -count - 1 : -1])[0].float().log_softmax(dim=-1)
     chosen = torch.tensor(ids[-count:], device=rows.device)
     value: Tensor = rows.gather(1, chosen[:, None]).mean()
-    return _finite(value)
+    return finite(value)
 
 
 def without_image(vlm: Vlm, image: Tensor) -> Tensor:
@@ -215,52 +173,7 @@ def likelihood_gradients(
         check()
         gradients = torch.autograd.grad(value, (low, high))
     found = float(value.detach())
-    return found, image.detach(), (_finite(gradients[0]), _finite(gradients[1]))
-
-
-def similarity_states(
-    siglip: Siglip, finest: Tensor, sentence: Tensor, grid: tuple[int, int, int]
-) -> tuple[Tensor, Tensor]:
-    """Run the encoder on from stage :data:`FINEST`, differentiably.
-
-    Parameters
-    ----------
-    finest : Tensor, shape (1, tokens, channels)
-    sentence : Tensor, shape (width,)
-    grid : tuple of int
-        Cells (z, y, x) of ``finest``.
-
-    Returns
-    -------
-    Tensor, scalar
-        Similarity of the volume to the sentence.
-    Tensor, shape (1, height, width, depth, channels)
-        Hidden state of the next stage, of which the similarity is made.
-    """
-    stages = siglip.vision_encoder.encoder
-    laid = finest.reshape(1, *grid, -1).permute(0, 4, 2, 3, 1).contiguous()
-    coarser = stages.get_submodule(f"s{FINEST + 1}")(laid)
-    last = coarser
-    for stage in range(FINEST + 2, 5):
-        last = stages.get_submodule(f"s{stage}")(last)
-    volume = siglip.project_volume(last.permute(0, 4, 2, 3, 1).flatten(1, 3))
-    return (volume[0] * sentence.to(volume)).sum(), coarser
-
-
-def similarity_gradients(
-    siglip: Siglip, finest: Tensor, sentence: Tensor, grid: tuple[int, int, int]
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Hidden states of :data:`FINEST` and the next stage, and the similarity's gradient at both.
-
-    The parameters are those of :func:`similarity_states`; states and gradients are
-    1 × tokens × channels, tokens in (depth, height, width) order.
-    """
-    with torch.inference_mode(False), torch.enable_grad():
-        low = finest.detach().clone().to(siglip.mm_vision_proj.weight).requires_grad_()
-        value, coarser = similarity_states(siglip, low, sentence, grid)
-        slopes = torch.autograd.grad(_finite(value), (low, coarser))
-    high, slope = (x.permute(0, 4, 2, 3, 1).flatten(1, 3) for x in (coarser.detach(), slopes[1]))
-    return (low.detach(), high), (_finite(slopes[0]), _finite(slope))
+    return found, image.detach(), (finite(gradients[0]), finite(gradients[1]))
 
 
 def _by_similarity(
@@ -275,12 +188,6 @@ def _by_similarity(
         heat_map(hires_cam(state[0], gradient[0]), ready, stage)
         for state, gradient, stage in zip(states, gradients, (FINEST, FINEST + 1), strict=True)
     )
-
-
-def _finite(values: Tensor) -> Tensor:
-    if not torch.isfinite(values).all():
-        raise NotANumberError("The model computed values that are not numbers.")
-    return values
 
 
 def _outcome(

@@ -25,11 +25,12 @@ from model_runtime.evaluation.intervals import difference, estimate, mean_of
 from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.scoring import embed_captions
 from model_runtime.evaluation.testset import Item
-from model_runtime.evidence import FINEST, FOCUSED_EXCESS, NORMAL, similarity_gradients
+from model_runtime.evidence import FOCUSED_EXCESS
 from model_runtime.evidence_maps import focus_of, grid_of, hires_cam, stride_of
 from model_runtime.phantom.case import Case, Finding
 from model_runtime.phantom.language import finding_sentences
 from model_runtime.phantom.render import half_size, masks
+from model_runtime.similarity import FINEST, NORMAL, similarity_gradients
 from model_runtime.weights import LoadedModel
 
 Table = dict[str, Any]
@@ -75,9 +76,7 @@ def pointing(model: LoadedModel, items: Sequence[Item]) -> Table:
     """
     looked = [_look(model, item) for item in items if item.case is not None]
     normal = embed_captions(model, NORMAL).mean(axis=0)
-    shots = [
-        shot for place in range(len(looked)) for shot in _shots(model, looked, place, normal)
-    ]
+    shots = [shot for place in range(len(looked)) for shot in _shots(model, looked, place, normal)]
     if not shots:
         raise DatasetError("There is no finding of more than 15 mm to point at.")
     kinds = sorted({shot.kind for shot in shots})
@@ -214,7 +213,6 @@ def figures(shots: Sequence[Shot]) -> Table:
             name: estimate(figure, cases).table() for name, figure in luck.items()
         }
         table[rule]["gain of the model over"] = {
-            name: estimate(difference(mine, figure), cases).table()
-            for name, figure in luck.items()
+            name: estimate(difference(mine, figure), cases).table() for name, figure in luck.items()
         }
     return table

@@ -26,18 +26,10 @@ from torch import Tensor
 from model_runtime import api
 from model_runtime.engine import LocalEngine
 from model_runtime.evaluation.findings import stated_findings
-from model_runtime.evidence import (
-    FINEST,
-    NORMAL,
-    Similarity,
-    explain,
-    likelihood_gradients,
-    mean_log_likelihood,
-    similarity_gradients,
-    without_image,
-)
+from model_runtime.evidence import explain, likelihood_gradients, mean_log_likelihood, without_image
 from model_runtime.evidence_maps import grad_cam, grid_of, hires_cam
 from model_runtime.evidence_words import Words, told_tokens
+from model_runtime.similarity import FINEST, NORMAL, Similarity, similarity_gradients
 from model_runtime.weights import LoadedModel
 
 FOLDER = Path(__file__).resolve().parents[2] / "resources" / "models" / "demo"

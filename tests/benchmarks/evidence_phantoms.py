@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_runtime.api import VolumeInput
-from model_runtime.evidence import FINEST
 from model_runtime.evidence_maps import grid_of, stride_of
 from model_runtime.phantom.case import Case, Finding, kinds_of, sample_case
 from model_runtime.phantom.language import finding_sentences, technique
 from model_runtime.phantom.render import render
 from model_runtime.preprocess import ModelInput, prepare
+from model_runtime.similarity import FINEST
 from model_runtime.weights import LoadedModel
 
 SHAPE = (64, 128, 128)

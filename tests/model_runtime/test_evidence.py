@@ -15,18 +15,11 @@ from torch import Tensor, nn
 from model_runtime import api
 from model_runtime.answering import StoppedError
 from model_runtime.engine import LocalEngine
-from model_runtime.evidence import (
-    GROUNDED_NATS,
-    Similarity,
-    explain,
-    likelihood_gradients,
-    mean_log_likelihood,
-    similarity_gradients,
-    similarity_states,
-)
+from model_runtime.evidence import GROUNDED_NATS, explain, likelihood_gradients, mean_log_likelihood
 from model_runtime.evidence_words import Words, told_tokens
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.render import render
+from model_runtime.similarity import Similarity, similarity_gradients, similarity_states
 
 EFFUSION = "There is a moderate left pleural effusion."
 NORMAL = "No pericardial effusion."
@@ -195,9 +188,7 @@ def test_a_model_that_looks_at_one_cell_is_found_out(
     assert evidence.localised
 
 
-def test_a_model_blind_to_the_image_says_so(
-    engine: LocalEngine, effusion: api.VolumeInput
-) -> None:
+def test_a_model_blind_to_the_image_says_so(engine: LocalEngine, effusion: api.VolumeInput) -> None:
     for mixer in (engine._model.vlm.projector.low_mixer, engine._model.vlm.projector.high_mixer):
         last = mixer[-1].mlp2.mm_projector[1][1]
         last.weight.zero_()
