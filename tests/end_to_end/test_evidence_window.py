@@ -69,7 +69,7 @@ def _blocks(workstation: Workstation, pane: Pane) -> int:
 def test_a_sentence_on_a_finding_is_shown_where_it_comes_from(
     qtbot: QtBot, drafted: Workstation
 ) -> None:
-    _put_cursor(drafted, "aneurysm")
+    _put_cursor(drafted, "right pleural effusion")
     view = _explained(qtbot, drafted)
     evidence = view.explained.evidence
     assert evidence.grounded
@@ -78,7 +78,7 @@ def test_a_sentence_on_a_finding_is_shown_where_it_comes_from(
     assert evidence.note in shown
     assert "◎ Grounded" in shown
     assert "times as likely" in shown
-    assert "The model’s words: “An aneurysm" in shown
+    assert "The model’s words: “A moderate right" in shown
     assert drafted.reading.evidence is evidence.maps[0]
     before = drafted.reading.cursor
     _push(qtbot, view, "Go to")
@@ -95,7 +95,7 @@ def test_a_sentence_on_a_finding_is_shown_where_it_comes_from(
 def test_blocks_go_by_escape_by_the_button_and_with_the_line(
     qtbot: QtBot, drafted: Workstation
 ) -> None:
-    _put_cursor(drafted, "aneurysm")
+    _put_cursor(drafted, "right pleural effusion")
     view = _explained(qtbot, drafted)
     qtbot.keyClick(drafted.report.editor, Qt.Key.Key_Escape)
     assert drafted.reading.evidence is None
@@ -117,10 +117,10 @@ def test_blocks_go_by_escape_by_the_button_and_with_the_line(
 def test_a_stock_phrase_is_told_as_said_from_habit_and_nothing_is_drawn(
     qtbot: QtBot, drafted: Workstation
 ) -> None:
-    _put_cursor(drafted, "aneurysm")
+    _put_cursor(drafted, "right pleural effusion")
     _explained(qtbot, drafted)
     assert drafted.reading.evidence is not None
-    _put_cursor(drafted, "no pericardial effusion")
+    _put_cursor(drafted, "No pericardial effusion")
     view = _explained(qtbot, drafted)
     assert not view.explained.evidence.localised
     shown = _texts(view)
