@@ -8,7 +8,7 @@ without computing the image for each of them and without a row's padding for eac
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import torch
 from tokenizers import Tokenizer
@@ -35,12 +35,15 @@ class Packed:
         Which text of the row a token belongs to; the report is 0, padding is −1.
     place : Tensor of int64
         The token's place in its text.
+    asks : bool
+        Whether there is a text beside the reports.
     """
 
     ids: Tensor
     labels: Tensor
     part: Tensor
     place: Tensor
+    asks: bool
 
     @classmethod
     def of(
@@ -62,11 +65,14 @@ class Packed:
         width = max(map(len, rows))
         blank = (prompt.pad_token, IGNORED_LABEL, _PADDING, 0)
         table = torch.tensor([row + [blank] * (width - len(row)) for row in rows])
-        return cls(*table.unbind(-1))
+        ids, labels, part, place = table.unbind(-1)
+        return cls(ids, labels, part, place, any(len(mine) > 1 for mine in texts))
 
     def to(self, device: torch.device) -> Packed:
         """Move to where the model lies."""
-        return Packed(*(getattr(self, one.name).to(device) for one in fields(self)))
+        tables = (self.ids, self.labels, self.part, self.place)
+        ids, labels, part, place = (table.to(device) for table in tables)
+        return Packed(ids, labels, part, place, self.asks)
 
     def seen(self, image_tokens: int) -> Tensor:
         """Tell which tokens (columns) each token (rows) attends to: bool, B × 1 × S × S.
@@ -96,15 +102,17 @@ class Packed:
             use_cache=False,
         ).last_hidden_state[:, front - 1 : -1]
         # A text begins with its prompt, so before a learnt token stands one of its own text.
-        learnt = self.labels != IGNORED_LABEL
         each = functional.cross_entropy(
-            vlm.lm_head(state[learnt]), self.labels[learnt], reduction="none"
+            vlm.lm_head(state).flatten(0, 1),
+            self.labels.flatten(),
+            ignore_index=IGNORED_LABEL,
+            reduction="none",
         )
-        told = self.part[learnt] == 0
-        written = each[told].mean()
-        if bool(told.all()):
+        learnt, told = (self.labels != IGNORED_LABEL).flatten(), (self.part == 0).flatten()
+        written = (each * told).sum() / (learnt & told).sum()
+        if not self.asks:
             return {"loss": written, "report": written}
-        answered = each[~told].mean()
+        answered = (each * ~told).sum() / (learnt & ~told).sum()
         return {"loss": written + answered, "report": written, "answer": answered}
 
 
