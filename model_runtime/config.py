@@ -227,22 +227,25 @@ def published_7b() -> ModelConfig:
     )
 
 
+_DEMO_INPUT = InputConfig(
+    shape=(48, 96, 96),
+    windows={
+        Region.CHEST: HuWindow(-1100, 700),
+        Region.ABDOMEN: HuWindow(-160, 340),
+        Region.HEAD: HuWindow(0, 90),
+    },
+    antialias=True,
+    smoothing=1.2,
+)
+
+
 def demo_config(vocab_size: int, name: str = "Tomoscribe demonstration model") -> ModelConfig:
     """Describe the bundled model: small enough to train and run on a CPU (about 9 M parameters)."""
     encoder = ENCODERS["demo"]
     return ModelConfig(
         name=name,
         demonstration=True,
-        input=InputConfig(
-            shape=(48, 96, 96),
-            windows={
-                Region.CHEST: HuWindow(-1100, 700),
-                Region.ABDOMEN: HuWindow(-160, 340),
-                Region.HEAD: HuWindow(0, 90),
-            },
-            antialias=True,
-            smoothing=1.2,
-        ),
+        input=_DEMO_INPUT,
         siglip=SiglipConfig(
             encoder,
             TextConfig(vocab_size, dim=256, hidden_dim=512, n_layers=2, n_heads=4),

@@ -120,23 +120,9 @@ def evaluate(
     *,
     limits: Limits = _ALL,
 ) -> tuple[Table, Table]:
-    """Run some parts under some protocols.
+    """Run some parts, out of :data:`PARTS`, under some protocols.
 
-    Parameters
-    ----------
-    parts
-        Out of :data:`PARTS`.
-    metrics
-        Where WordNet is, and BERTScore's model if there is one.
-    limits
-        Of how many items what takes long is computed.
-
-    Returns
-    -------
-    dict
-        The figures.
-    dict
-        What was written, by protocol, part and who wrote it.
+    Returns the figures, and what was written by protocol, part and who wrote it.
 
     Raises
     ------

@@ -83,13 +83,10 @@ def associate(
         PeerRefusedError where it does not want, PeerTimeoutError where it does not answer.
     """
     began = time.monotonic()
-    tls = None
-    if peer.tls is not None:
-        tls = (client_context(peer.tls), peer.tls.host or peer.host)
     try:
         assoc = entity(local, opener, cancelled).associate(
             peer.host, peer.port, list(contexts), peer.ae_title, MAX_PDU, list(roles),
-            tls_args=tls,
+            tls_args=_encryption(peer),
             evt_handlers=[(evt.EVT_C_STORE, on_store)] if on_store is not None else [],
         )  # fmt: skip
     except OSError as error:
@@ -107,6 +104,11 @@ def associate(
         assoc.release()
     finally:
         provider(assoc).close()
+
+
+def _encryption(peer: Peer) -> tuple[ssl.SSLContext, str] | None:
+    """Make what TLS needs, and the name that the peer's certificate has to bear."""
+    return (client_context(peer.tls), peer.tls.host or peer.host) if peer.tls else None
 
 
 def provider(assoc: Association) -> StreamProvider:
