@@ -49,6 +49,8 @@ FOCUSED_EXCESS = 0.3
 Chosen on 173 findings of more than 15 mm in the 70 validation phantoms from seed 100000: the
 strongest cell touches the finding in 75 % of the 79 that are then told as localised, in 61 % of
 all, and a cell at random in 12 %. Of 0.2 it was 68 % of 135, of 0.4 80 % of 45.
+Of findings of any size in acquired scans (80, of 40 other phantoms) 17 are told as localised; 59 %
+of these are right, of the others 40 %, of cells at random 19 %.
 Without the contrastive model the strongest cell is more often wrong than right, and no measure
 of focus told which: such a map is never called localised. The maps of the similarity have 108 cells
 here; whether the number suits the 2048 of the published size is not known, since no published
@@ -70,8 +72,8 @@ def explain(  # noqa: PLR0917
     """Look for the evidence of a sentence.
 
     With ``similarity`` the decoder runs forward twice and never backward; without, forward
-    twice and backward once, and weights get no gradient, so either costs at most three
-    forward passes. No encoder runs but the contrastive one's last two stages.
+    twice and backward once, and weights get no gradient, and neither takes longer
+    than about one pass of the whole model, its encoder included. No encoder runs but the contrastive one's last two stages.
 
     Parameters
     ----------

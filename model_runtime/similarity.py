@@ -15,15 +15,14 @@ from model_runtime.siglip import Siglip
 FINEST = 2
 """Stage whose cells the similarity is traced back to.
 
-On phantoms its strongest cell is on the finding as often as that of stage 3 was, whose cells are
-eight times as large and are hit twice as often by chance.
+On 80 findings of 40 phantoms its strongest cell is on the finding in 44 % (any cell 19 %), that of
+stage 3, whose cells are eight times as large, in 50 % (any cell 27 %).
 """
 
 NORMAL = ("No abnormality.", "Normal scan.", "No abnormality is seen.")
 """What a sentence is compared with: much of any sentence's vector only says that it is one.
 
-Without this the strongest cell was right in 47 % of the findings that :data:`FOCUSED_EXCESS`
-tells of.
+Without this the strongest cell is right in 28 % of the same findings.
 """
 
 
