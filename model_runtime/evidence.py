@@ -72,8 +72,8 @@ def explain(  # noqa: PLR0917
     """Look for the evidence of a sentence.
 
     With ``similarity`` the decoder runs forward twice and never backward; without, forward
-    twice and backward once, and weights get no gradient, and neither takes longer
-    than about one pass of the whole model, its encoder included. No encoder runs but the contrastive one's last two stages.
+    twice and backward once. Weights get no gradient, and neither way takes longer than about
+    one pass of the whole model. No encoder runs but the contrastive one's last two stages.
 
     Parameters
     ----------
