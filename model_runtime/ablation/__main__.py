@@ -43,6 +43,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="cpu or cuda")
+    parser.add_argument("--workers", type=int, default=0, help="processes that draw batches")
     return parser
 
 
@@ -51,7 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     given = _parser().parse_args(arguments)
     torch.set_num_threads(given.threads)
-    budget = Budget(given.seen, given.batch, given.rate, given.seed)
+    if given.device != "cpu":
+        torch.set_float32_matmul_precision("high")
+    budget = Budget(given.seen, given.batch, given.rate, given.seed, given.device, given.workers)
     ask = {"encoder": encoder_question, "loss": loss_question, "projector": projector_question}
     try:
         answer = ask[given.question](given.run, given.data, given.test, budget)

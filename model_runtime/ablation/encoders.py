@@ -17,10 +17,10 @@ from model_runtime.dcformer import Block, DCFormer
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.language import report
 from model_runtime.siglip import Siglip
-from model_runtime.training.augment import augment
+from model_runtime.training.augment import Change, augment
 from model_runtime.training.batches import Stopwatch
 from model_runtime.training.contrastive import Objective, encode_texts
-from model_runtime.training.loop import Recipe
+from model_runtime.training.loop import Recipe, device_of
 from model_runtime.training.training_form import hidden_states
 from model_runtime.training.volumes import VolumeStore
 
@@ -29,6 +29,7 @@ PATCH = (8, 16, 16)
 WIDTH, LAYERS, HEADS = 256, 6, 4
 _FIRST_SCALE = 0.1
 _BATCH = 16
+_Batch = tuple[Tensor, Change, Tensor, Tensor]
 
 
 def build_siglip(kind: str, config: ModelConfig) -> Siglip:
@@ -76,16 +77,27 @@ class EncoderStage:
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Match of volumes and reports."""
+        return self.loss_of(self.draw(random, recipe))
+
+    def draw(self, random: np.random.Generator, recipe: Recipe) -> _Batch:
+        """Load volumes, and draw how they change and a report of each."""
         with self.loading:
             rows = random.choice(len(self._cases), recipe.batch, replace=False)
-            volume = augment(self._store.get(list(rows)), random)
+            grey = torch.from_numpy(self._store.get(rows))
+            change = augment(grey.shape, random)
             texts = [report(self._cases[row], random) for row in rows]
-            ids, mask = encode_texts(self._tokenizer, texts)
-        siglip = self.module
+            return grey, change, *encode_texts(self._tokenizer, texts)
+
+    def loss_of(self, batch: _Batch) -> Mapping[str, Tensor]:
+        """Losses of a drawn batch."""
+        grey, change, ids, mask = batch
+        siglip, device = self.module, device_of(self.module)
         with torch.autocast("cpu", enabled=False):
-            image = siglip.project_volume(last_state(siglip.vision_encoder, volume))
-        words = siglip.embed_text(ids, mask).float()
-        return {"loss": self._objective.match(image, words, siglip, lambda: torch.eye(len(ids)))}
+            state = last_state(siglip.vision_encoder, change(grey.to(device)))
+            image = siglip.project_volume(state)
+        words = siglip.embed_text(ids.to(device), mask.to(device)).float()
+        own = torch.eye(len(ids), device=device)
+        return {"loss": self._objective.match(image, words, siglip, lambda: own)}
 
 
 def similarities(
@@ -96,13 +108,14 @@ def similarities(
     ``volumes`` are B × 1 × z × y × x each, or B × tokens × width of a frozen encoder.
     """
     siglip.eval()
-    images, words = [], []
+    images, words, device = [], [], device_of(siglip)
     with torch.inference_mode():
         for part in volumes:
-            state = last_state(siglip.vision_encoder, part) if part.ndim == 5 else part
+            given = part.to(device)
+            state = last_state(siglip.vision_encoder, given) if part.ndim == 5 else given
             images.append(siglip.project_volume(state))
         for start in range(0, len(reports), _BATCH):
             ids, mask = encode_texts(tokenizer, reports[start : start + _BATCH])
-            words.append(siglip.embed_text(ids, mask))
-    cosines: NDArray[np.float32] = (torch.cat(images) @ torch.cat(words).T).numpy()
+            words.append(siglip.embed_text(ids.to(device), mask.to(device)))
+    cosines: NDArray[np.float32] = (torch.cat(images) @ torch.cat(words).T).cpu().numpy()
     return cosines

@@ -17,6 +17,7 @@ from model_runtime.phantom.language import questions, report
 from model_runtime.prompt import choice_answer, question_prompt
 from model_runtime.training.features import Features
 from model_runtime.training.instruct import InstructStage
+from model_runtime.training.loop import device_of
 from model_runtime.training.texts import Example, collate
 from model_runtime.vlm import IGNORED_LABEL, Vlm
 
@@ -54,8 +55,8 @@ def judge(vlm: Vlm, tokenizer: Tokenizer, features: Features) -> Judged:
     """Judge a model on the features of held-out cases."""
     vlm.eval()
     losses, right, cases = [], [], []
-    low = torch.from_numpy(features.low[:, 0]).float()
-    high = torch.from_numpy(features.high[:, 0]).float()
+    low = torch.from_numpy(features.low[:, 0]).float().to(device_of(vlm))
+    high = torch.from_numpy(features.high[:, 0]).float().to(device_of(vlm))
     with torch.inference_mode():
         for place, seed in enumerate(features.seeds):
             image = vlm.projector(low[place : place + 1], high[place : place + 1])
@@ -82,7 +83,9 @@ def _examples(vlm: Vlm, seed: int) -> tuple[Example, list[tuple[Example, int]]]:
 def _rows(
     vlm: Vlm, tokenizer: Tokenizer, examples: list[Example]
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    return collate(tokenizer, examples, vlm.config.prompt.eos_token, vlm.config.prompt.pad_token)
+    prompt, device = vlm.config.prompt, device_of(vlm)
+    ids, labels, mask = collate(tokenizer, examples, prompt.eos_token, prompt.pad_token)
+    return ids.to(device), labels.to(device), mask.to(device)
 
 
 def _letter_is_right(

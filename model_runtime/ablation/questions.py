@@ -39,12 +39,18 @@ _READ_AT_ONCE = 32
 
 @dataclass(frozen=True)
 class Budget:
-    """What every variant gets: cases seen, batch, learning rate, seed."""
+    """What every variant gets: cases seen, batch, learning rate, seed.
+
+    ``device`` and ``workers`` say where and by how many processes, which changes no figure but
+    by rounding.
+    """
 
     seen: int
     batch: int
     rate: float
     seed: int
+    device: str = "cpu"
+    workers: int = 0
 
     def recipe(self, batch: int | None = None) -> Recipe:
         """Turn it into steps; another batch sees as many cases in as many fewer steps."""
@@ -52,7 +58,7 @@ class Budget:
         steps = max(1, self.seen // size)
         return Recipe(
             steps, size, self.rate, warmup=max(1, steps // 20), seed=self.seed,
-            checkpoint_every=max(1, steps // 4),
+            checkpoint_every=max(1, steps // 4), workers=self.workers,
         )  # fmt: skip
 
 
@@ -69,6 +75,7 @@ def encoder_question(run: Path, data: Path, test: Path, budget: Budget) -> dict[
         torch.manual_seed(budget.seed)
         siglip = build_siglip(kind, config)
         stage = EncoderStage(siglip, tokenizer, store, Objective("sigmoid"))
+        stage.module.to(budget.device)
         seconds[kind] = _trained(stage, budget.recipe(), run / "ablation" / f"encoder-{kind}")
         reached[kind] = _found(siglip, tokenizer, _volumes(held), held.seeds)
     return _answer("encoder", reached, seconds, budget, dict.fromkeys(ENCODERS, ENCODERS[0]))
@@ -84,6 +91,7 @@ def loss_question(run: Path, data: Path, test: Path, budget: Budget) -> dict[str
         siglip, name = Siglip(config.siglip), f"{loss} {batch}"
         stage = AlignmentStage(siglip, tokenizer, features, Objective(loss, aligned_labels=0.0))
         folder = run / "ablation" / f"loss-{loss}-{batch}"
+        stage.module.to(budget.device)
         seconds[name] = _trained(stage, budget.recipe(batch), folder)
         states = torch.from_numpy(held.high[:, 0]).float()
         reached[name] = _found(siglip, tokenizer, [states], held.seeds)
@@ -99,6 +107,7 @@ def projector_question(run: Path, data: Path, test: Path, budget: Budget) -> dic
     for kind in PROJECTORS:
         torch.manual_seed(budget.seed)
         stage = stage_with(kind, config, tokenizer, features)
+        stage.module.to(budget.device)
         seconds[kind] = _trained(stage, budget.recipe(), run / "ablation" / f"projector-{kind}")
         judged = judge(stage.module.vlm, tokenizer, held)
         right = [judged.right[judged.cases == place].mean() for place in range(len(held.seeds))]

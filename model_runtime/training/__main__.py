@@ -86,6 +86,9 @@ def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
     )
     contrastive.set_defaults(job=jobs.contrastive)
     align = commands.add_parser("align", help="end of stage one: the common space on features")
+    align.add_argument(
+        "--from", dest="start", type=Path, help="begin with the text tower of this checkpoint"
+    )
     align.set_defaults(job=jobs.align)
     projector = commands.add_parser("projector", help="stage two: a finished model's projector")
     projector.add_argument("--base", type=Path, required=True, help="the model folder")
@@ -108,6 +111,7 @@ def _add_stages(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -
         stage.add_argument("--seed", type=int)
         stage.add_argument("--bf16", action=argparse.BooleanOptionalAction)
         stage.add_argument("--recompute", action=argparse.BooleanOptionalAction)
+        stage.add_argument("--workers", type=int, help="processes that draw batches in advance")
 
 
 def main() -> None:
@@ -116,6 +120,8 @@ def main() -> None:
     parser = _parser()
     given = parser.parse_args()
     torch.set_num_threads(given.threads)
+    if given.device != "cpu":
+        torch.set_float32_matmul_precision("high")
     try:
         with launched(given.device):
             given.job(given)

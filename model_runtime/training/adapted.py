@@ -15,11 +15,10 @@ from torch import Tensor, nn
 
 from model_runtime.phantom.case import Random, sample_case
 from model_runtime.projector import DualStreamProjector
-from model_runtime.training.augment import augment
+from model_runtime.training.augment import Augmentation, Change, augment
 from model_runtime.training.lesson import Lesson
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.lora import LoraSettings, adapt
-from model_runtime.training.m3d_augment import Augmentation
 from model_runtime.training.m3d_data import M3dStore
 from model_runtime.training.m3d_stage import draw_lesson
 from model_runtime.training.volumes import VolumeStore
@@ -28,6 +27,9 @@ from model_runtime.weights import LoadedModel
 
 PROJECTOR_ALONE = LoraSettings(rank=0)
 """Stage two: no adapters, and nothing but the projector learns."""
+
+
+_Drawn = tuple[Tensor, Change, Lesson]
 
 
 class Adapted(nn.Module):
@@ -121,21 +123,22 @@ class AdaptedStage:
         self.module = Adapted(base.vlm, settings)
         self.loading, self.data = Stopwatch(), f"{store.digest} with {base.sha256[:12]}"
 
-    def draw(self, random: np.random.Generator, recipe: Recipe) -> tuple[Tensor, Lesson]:
+    def draw(self, random: np.random.Generator, recipe: Recipe) -> _Drawn:
         """Load volumes, change them a little, and draw what is said and asked about them."""
         with self.loading:
             rows = random.choice(len(self._store), recipe.batch, replace=False).tolist()
-            volume = self._augment(self._store.get(rows), random)
-            return volume, self._lesson(rows, random)
+            grey = torch.from_numpy(self._store.get(rows))
+            return grey, self._augment(grey.shape, random), self._lesson(rows, random)
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Cross-entropy of reports, and of two questions each."""
         return self.loss_of(self.draw(random, recipe))
 
-    def loss_of(self, batch: tuple[Tensor, Lesson]) -> Mapping[str, Tensor]:
+    def loss_of(self, batch: _Drawn) -> Mapping[str, Tensor]:
         """Losses of a drawn batch."""
         device = device_of(self.module)
-        image, lesson = self.module.image_tokens(batch[0].to(device)), batch[1].to(device)
+        grey, change, lesson = batch
+        image, lesson = self.module.image_tokens(change(grey.to(device))), lesson.to(device)
         if self._reports_only:
             return {"loss": self.module.vlm.loss(image, *lesson.told)}
         return lesson.losses(self.module.vlm, image)

@@ -1,47 +1,95 @@
-"""Small changes to a batch that leave its report true: no flips, sides must stay sides."""
+"""Small changes to a batch that leave its report true: no flips, sides must stay sides.
+
+What changes is drawn beside the data, and changed where the model lies: a graphics card does
+in a millisecond what takes a processor a second.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from model_runtime.phantom.case import Random
 
+Change = Callable[[Tensor], Tensor]
+"""From uint8 B × z × y × x, 0 … 255, to float32 B × 1 × z × y × x, about 0 … 1, on any device."""
 
-def augment(grey: NDArray[np.uint8], random: Random) -> Tensor:
-    """Jitter crop, grey scale and noise.
+Augmentation = Callable[[Sequence[int], Random], Change]
+"""Draws the change of a batch of this shape (B, z, y, x)."""
+
+
+@dataclass(frozen=True, eq=False)
+class Jitter:
+    """Moved and scaled by the nearest voxel, with another grey scale and some noise.
+
+    Attributes
+    ----------
+    places : tuple of Tensor of int64, shapes (B, z), (B, y) and (B, x)
+        The voxels along each axis that are taken.
+    gain, shift, noise : Tensor, shape (B,)
+        Factor and shift of the grey values, and the share of the grain.
+    grain : Tensor, shape (z, y, x)
+        One for the batch: drawing is what costs.
+    """
+
+    places: tuple[Tensor, Tensor, Tensor]
+    gain: Tensor
+    shift: Tensor
+    noise: Tensor
+    grain: Tensor
+
+    def __call__(self, grey: Tensor) -> Tensor:
+        """Change a batch; the result is in [0, 1]."""
+        device = grey.device
+        z, y, x = (place.to(device) for place in self.places)
+        if device.type == "cpu":
+            # One axis after the other: many times as fast as all at once there.
+            taken = torch.stack(
+                [
+                    one.index_select(0, z[row]).index_select(1, y[row]).index_select(2, x[row])
+                    for row, one in enumerate(grey)
+                ]
+            )
+        else:
+            rows = torch.arange(len(grey), device=device)[:, None, None, None]
+            taken = grey[rows, z[:, :, None, None], y[:, None, :, None], x[:, None, None, :]]
+        gain, shift, noise = (
+            one.to(device)[:, None, None, None] for one in (self.gain, self.shift, self.noise)
+        )
+        out = taken.float().mul_(gain / 255).add_(shift)
+        out.addcmul_(noise.expand_as(out), self.grain.to(device).expand_as(out))
+        return out.clamp_(0, 1)[:, None]
+
+
+def augment(shape: Sequence[int], random: Random) -> Jitter:
+    """Draw a move of up to 4 % and a scale of up to 5 % along each axis, grey scale and noise.
 
     Parameters
     ----------
-    grey : ndarray of uint8, shape (B, z, y, x)
+    shape : sequence of int
+        (B, z, y, x).
     random : Generator
-
-    Returns
-    -------
-    Tensor of float32, shape (B, 1, z, y, x)
-        In [0, 1].
     """
-    # One grain for the batch, each volume its own share of it: drawing is what costs.
-    grain = random.standard_normal(grey.shape[1:], dtype=np.float32)
-    out = np.empty(grey.shape, np.float32)
-    steps = np.arange(256, dtype=np.float32) / 255
-    for place, volume in enumerate(grey):
-        gain, shift, noise = random.standard_normal(3, dtype=np.float32)
-        np.take(
-            steps * (1 + 0.05 * gain) + 0.02 * shift, _jitter_crop(volume, random), out=out[place]
-        )
-        out[place] += 0.015 * noise * grain
-    return torch.from_numpy(out.clip(0, 1, out=out))[:, None]
+    batch, *counts = shape
+    z, y, x = (_places(batch, count, random) for count in counts)
+    gain, shift, noise = random.standard_normal((3, batch), dtype=np.float32)
+    grain = random.standard_normal(counts, dtype=np.float32)
+    return Jitter(
+        (z, y, x),
+        torch.from_numpy(1 + 0.05 * gain),
+        torch.from_numpy(0.02 * shift),
+        torch.from_numpy(0.015 * noise),
+        torch.from_numpy(grain),
+    )
 
 
-def _jitter_crop(volume: NDArray[np.uint8], random: Random) -> NDArray[np.uint8]:
-    """Move by up to 4 % and scale by up to 5 % along each axis, by the nearest voxel."""
-    places = []
-    for count in volume.shape:
-        scale, move = random.uniform(0.95, 1.05), random.uniform(-0.04, 0.04)
-        unit = (np.arange(count) + 0.5) / count - 0.5
-        place = np.floor((unit * scale + move + 0.5) * count).astype(int)
-        places.append(np.clip(place, 0, count - 1))
-    return volume[np.ix_(*places)]
+def _places(batch: int, count: int, random: Random) -> Tensor:
+    """Draw which voxels of an axis are taken; shape (batch, count)."""
+    scale, move = random.uniform(0.95, 1.05, (batch, 1)), random.uniform(-0.04, 0.04, (batch, 1))
+    unit = (np.arange(count) + 0.5) / count - 0.5
+    places = np.floor((unit * scale + move + 0.5) * count).astype(np.int64)
+    return torch.from_numpy(np.clip(places, 0, count - 1))

@@ -1,6 +1,6 @@
-"""Where a step's batches come from: drawn in the step, or ahead of it in a thread.
+"""Where a step's batches come from: drawn in the step, or ahead of it in a thread or processes.
 
-Step ``n`` draws from ``(seed, n)`` either way, so that both give the same batches.
+Step ``n`` draws from ``(seed, n)`` in any case, so that all give the same batches.
 """
 
 from __future__ import annotations
@@ -8,11 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
+from typing import Protocol
 
 import numpy as np
+from torch.utils.data import DataLoader, Dataset
 
 
 @dataclass
@@ -36,6 +38,21 @@ class Stopwatch:
         self.seconds += time.monotonic() - self._began
 
 
+_Draw = Callable[[np.random.Generator], object]
+
+
+class Source(Protocol):
+    """What draws in advance; ``waiting`` adds up the time that a step still had to wait."""
+
+    waiting: Stopwatch
+
+    def opened(self) -> AbstractContextManager[None]:
+        """Begin to draw; end what draws afterwards."""
+
+    def of(self, step: int) -> list[object]:
+        """Wait for the batches of a step; steps have to be asked for in their order."""
+
+
 class Ahead:
     """Draws the batches of the next steps in a thread while the present one computes.
 
@@ -55,7 +72,7 @@ class Ahead:
 
     def __init__(
         self,
-        draw: Callable[[np.random.Generator], object],
+        draw: _Draw,
         generator: Callable[[int], np.random.Generator],
         batches: int,
         steps: range,
@@ -91,3 +108,66 @@ class Ahead:
     def _of(self, step: int) -> list[object]:
         random = self._generator(step)
         return [self._draw(random) for _ in range(self._batches)]
+
+
+_Numbered = tuple[int, list[object]]
+
+
+class _Steps(Dataset[_Numbered]):
+    """A step's number and batches, by that number."""
+
+    def __init__(
+        self, draw: _Draw, generator: Callable[[int], np.random.Generator], batches: int
+    ) -> None:
+        self._draw, self._generator, self._batches = draw, generator, batches
+
+    def __getitem__(self, step: int) -> _Numbered:
+        random = self._generator(step)
+        return step, [self._draw(random) for _ in range(self._batches)]
+
+
+class Workers:
+    """Draws the batches of the next steps in processes, for a card that outruns a thread.
+
+    Parameters
+    ----------
+    draw, generator, batches, steps
+        As of :class:`Ahead`.
+    workers : int
+        Processes; each has up to two steps drawn in advance.
+    """
+
+    def __init__(
+        self,
+        draw: _Draw,
+        generator: Callable[[int], np.random.Generator],
+        batches: int,
+        steps: range,
+        workers: int,
+    ) -> None:
+        self._loader = DataLoader(
+            _Steps(draw, generator, batches),
+            batch_size=None,
+            sampler=steps,
+            num_workers=workers,
+            # What is drawn from is not copied, and need not be picklable.
+            multiprocessing_context="fork",
+        )
+        self._coming: Iterator[_Numbered] = iter(())
+        self.waiting = Stopwatch()
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Begin to draw; end the processes afterwards."""
+        self._coming = iter(self._loader)
+        try:
+            yield
+        finally:
+            self._coming = iter(())
+
+    def of(self, step: int) -> list[object]:
+        """Wait for the batches of a step; steps have to be asked for in their order."""
+        with self.waiting:
+            drawn, batches = next(self._coming)
+        assert drawn == step, f"step {drawn} was drawn in place of {step}"
+        return batches

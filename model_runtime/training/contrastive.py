@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 
 import numpy as np
 import torch
@@ -21,11 +22,10 @@ from model_runtime.dcformer import Block
 from model_runtime.phantom.case import Case, Random, sample_case
 from model_runtime.phantom.language import finding_sentences, impression, short_name, technique
 from model_runtime.siglip import Siglip
-from model_runtime.training.augment import augment
+from model_runtime.training.augment import Augmentation, Change, augment
 from model_runtime.training.distributed_loss import gathered_softmax_loss, ring_sigmoid_loss
 from model_runtime.training.labels import training_space
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
-from model_runtime.training.m3d_augment import Augmentation
 from model_runtime.training.tokenizer import WORDWISE, by_words
 from model_runtime.training.training_form import hidden_states
 from model_runtime.training.volumes import VolumeStore
@@ -52,11 +52,13 @@ class Text:
         return self.claims == names if self.whole else self.claims <= claims
 
 
+@cache
 def names_of(case: Case) -> frozenset[str]:
     """Name the findings of a case as the impression does."""
     return frozenset(short_name(finding) for finding in case.findings)
 
 
+@cache
 def claims_of(case: Case) -> frozenset[str]:
     """List what can be typed to search for a case: findings with and without place and degree."""
     told = set()
@@ -92,11 +94,12 @@ def _case(text: str, random: Random) -> str:
 def matches(texts: Sequence[Text], cases: Sequence[Case]) -> Tensor:
     """Matrix (cases, texts) of which text holds for which case; the diagonal always does."""
     out = torch.eye(len(cases))
-    for row, case in enumerate(cases):
-        names, claims = names_of(case), claims_of(case)
-        for column, text in enumerate(texts):
-            if text.holds_for(names, claims):
-                out[row, column] = 1
+    known = [(names_of(case), claims_of(case)) for case in cases]
+    for column, text in enumerate(texts):
+        if text.tells_all:  # of its own case alone
+            continue
+        rows = [row for row, (names, claims) in enumerate(known) if text.holds_for(names, claims)]
+        out[rows, column] = 1
     return out
 
 
@@ -190,9 +193,14 @@ def _label_head(width: int, labels: int) -> nn.Module:
 
 @dataclass(frozen=True, eq=False)
 class Pairs:
-    """A batch: volumes, tokenised texts, which text holds for which volume, and the labels."""
+    """A batch: volumes, tokenised texts, which text holds for which volume, and the labels.
 
-    volume: Tensor
+    ``grey`` is empty where the volumes already lie beside the model; ``rows`` names them.
+    """
+
+    rows: Tensor
+    grey: Tensor
+    change: Change
     ids: Tensor
     mask: Tensor
     holds: Tensor
@@ -220,19 +228,30 @@ class ContrastiveStage:
         self._labels = self.space.truth(self._cases)
         self.module = LabelledSiglip(config, tokens, len(self.space))
         self.loading, self.data = Stopwatch(), store.digest
+        self._resident: Tensor | None = None
+
+    def keep_on(self, device: torch.device | str) -> None:
+        """Copy all volumes to where the model will lie, 8 bits a voxel, rather than each batch."""
+        shape = (len(self._store), *self._store.shards[0].shape[1:])
+        self._resident, place = torch.empty(shape, dtype=torch.uint8, device=device), 0
+        for shard in self._store.shards:
+            self._resident[place : place + len(shard)] = torch.from_numpy(np.array(shard))
+            place += len(shard)
 
     def draw(self, random: np.random.Generator, recipe: Recipe) -> Pairs:
-        """Load volumes, change them a little, and draw a text of each."""
+        """Load volumes, and draw how they change and a text of each."""
         with self.loading:
             rows = random.choice(len(self._cases), recipe.batch, replace=False)
-            volume = self._augment(self._store.get(list(rows)), random)
+            loaded = self._store.get([] if self._resident is not None else rows)
+            change = self._augment((len(rows), *loaded.shape[1:]), random)
             cases = [self._cases[row] for row in rows]
             texts = [draw_text(case, random, self._objective.reports) for case in cases]
             words = self._wordwise if random.random() < WORDWISE else self._tokenizer
             ids, mask = encode_texts(words, [text.text for text in texts])
             matched = self._objective.loss == "matched"
             holds = matches(texts, cases) if matched else torch.eye(len(cases))
-            return Pairs(volume, ids, mask, holds, self._labels[rows])
+            places, grey = torch.from_numpy(rows), torch.from_numpy(loaded)
+            return Pairs(places, grey, change, ids, mask, holds, self._labels[rows])
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Match of volumes and texts, plus the labels."""
@@ -241,10 +260,14 @@ class ContrastiveStage:
     def loss_of(self, batch: Pairs) -> Mapping[str, Tensor]:
         """Losses of a drawn batch."""
         siglip, device = self.module.siglip, device_of(self.module)
+        if self._resident is None:
+            volume = batch.change(batch.grey.to(device))
+        else:
+            volume = batch.change(self._resident[batch.rows.to(device)])
         # Half precision is for the texts: on a processor it does not speed up the convolutions,
         # and grey steps of small lesions are fine ones.
         with torch.autocast("cpu", enabled=False):
-            states = hidden_states(siglip.vision_encoder, batch.volume.to(device))
+            states = hidden_states(siglip.vision_encoder, volume)
             image = siglip.project_volume(states[-1])
         words = siglip.embed_text(batch.ids.to(device), batch.mask.to(device)).float()
         match = self._objective.match(image, words, siglip, lambda: batch.holds.to(device))

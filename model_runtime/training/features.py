@@ -24,6 +24,7 @@ from model_runtime.training.volumes import VolumeStore
 
 _LOG = logging.getLogger(__name__)
 _BATCH = 20
+_BATCH_ON_CARD = 200
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,9 +86,10 @@ def compute_features(encoder: DCFormer, store: VolumeStore, views: int, seed: in
     """Encode every case of a store ``views`` times."""
     encoder.eval()
     low, high = [], []
+    step = _BATCH_ON_CARD if device_of(encoder).type == "cuda" else _BATCH
     with torch.inference_mode():
-        for start in range(0, len(store), _BATCH):
-            rows = list(range(start, min(start + _BATCH, len(store))))
+        for start in range(0, len(store), step):
+            rows = list(range(start, min(start + step, len(store))))
             grey = store.get(rows)
             both = [_encode(encoder, grey, view, seed + start) for view in range(views)]
             low.append(torch.stack([states[0] for states in both], dim=1))
@@ -100,8 +102,10 @@ def compute_features(encoder: DCFormer, store: VolumeStore, views: int, seed: in
 def _encode(
     encoder: DCFormer, grey: NDArray[np.uint8], view: int, seed: int
 ) -> tuple[Tensor, Tensor]:
-    volume = torch.from_numpy(grey)[:, None].float() / 255
+    given = torch.from_numpy(grey).to(device_of(encoder))
     if view:
-        volume = augment(grey, np.random.default_rng([seed, view]))
-    states = encoder(volume.to(device_of(encoder)))
+        volume = augment(grey.shape, np.random.default_rng([seed, view]))(given)
+    else:
+        volume = given[:, None].float() / 255
+    states = encoder(volume)
     return states[-2].half().cpu(), states[-1].half().cpu()

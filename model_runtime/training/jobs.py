@@ -94,6 +94,8 @@ def _contrast(
         anew = begin_from(trainee.module, start, needed="siglip.")
         _LOG.info("began from %s; anew: %s", start, ", ".join(anew) or "nothing")
     trainee.module.to(given.device)
+    if given.device != "cpu" and isinstance(trainee, ContrastiveStage):
+        trainee.keep_on(given.device)
     train(trainee, stage.for_cases(len(store)), folder)
 
 
@@ -119,6 +121,11 @@ def align(given: argparse.Namespace) -> None:
     torch.manual_seed(stage.seed)
     states = Features.load(given.run / "features.npz")
     trainee = AlignmentStage(trained_siglip(given.run), words, states, recipe.objective)
+    if given.start is not None:
+        begin_from(trainee.module, given.start, needed="siglip.")
+        # The text tower and the projections go on; the encoder is this run's.
+        encoder = trained_siglip(given.run).vision_encoder
+        trainee.module.siglip.vision_encoder.load_state_dict(encoder.state_dict())
     trainee.module.to(given.device)
     train(trainee, stage.for_cases(len(states.seeds)), given.run / "align")
 
@@ -199,6 +206,7 @@ def _changed(given: argparse.Namespace, stage: StageRecipe) -> StageRecipe:
         seed=given.seed,
         bf16=given.bf16,
         recompute=given.recompute,
+        workers=given.workers,
     )
 
 

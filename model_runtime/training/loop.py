@@ -29,7 +29,7 @@ from model_runtime.training.acceleration import (
     unshard,
     whole,
 )
-from model_runtime.training.batches import Ahead, Stopwatch
+from model_runtime.training.batches import Ahead, Source, Stopwatch, Workers
 from model_runtime.training.checkpointing import load_checkpoint, save_checkpoint
 from model_runtime.training.journal import Journal
 
@@ -38,7 +38,7 @@ __all__ = [
 ]  # fmt: skip
 
 _LOG = logging.getLogger(__name__)
-_ONLY_PACE = {"prefetch", "fsdp"}
+_ONLY_PACE = {"prefetch", "workers", "fsdp"}
 """Keys of a recipe that change no loss."""
 
 
@@ -53,7 +53,7 @@ class Recipe:
 
     ``accumulate`` averages the gradients of so many batches before a step; ``fsdp`` shards
     weights, gradients and the optimizer's state over the processes (FSDP2); ``prefetch`` steps
-    are drawn in advance by a thread.
+    are drawn in advance by a thread, or by ``workers`` processes.
     """
 
     steps: int
@@ -70,6 +70,7 @@ class Recipe:
     accumulate: int = 1
     fsdp: bool = False
     prefetch: int = 1
+    workers: int = 0
 
     def schedule(self, optimizer: torch.optim.Optimizer, step: int = 0) -> LambdaLR:
         """Set the learning rate of a step: linear warm-up, then cosine to the floor."""
@@ -169,8 +170,8 @@ class _Run:
         )
         self._saved = self._begin(load_checkpoint(self._path))
         self._loading: Stopwatch = getattr(trainee, "loading", Stopwatch())
-        self._ahead: Ahead | None = None
-        if isinstance(trainee, DrawsAhead) and recipe.prefetch:
+        self._ahead: Source | None = None
+        if isinstance(trainee, DrawsAhead) and (recipe.prefetch or recipe.workers):
             self._ahead = self._drawn_ahead(trainee)
             self._loading = self._ahead.waiting
         self._journal = Journal(folder, self._accelerator, self._saved, recipe.steps)
@@ -222,15 +223,14 @@ class _Run:
         recipe = asdict(self._recipe)
         return {"data": self._data} | {n: v for n, v in recipe.items() if n not in _ONLY_PACE}
 
-    def _drawn_ahead(self, trainee: DrawsAhead) -> Ahead:
-        recipe = self._recipe
-        return Ahead(
-            lambda random: trainee.draw(random, recipe),
-            self._generator,
-            recipe.accumulate,
-            range(self._saved, recipe.steps),
-            recipe.prefetch,
-        )
+    def _drawn_ahead(self, trainee: DrawsAhead) -> Source:
+        recipe, steps = self._recipe, range(self._saved, self._recipe.steps)
+
+        def draw(random: np.random.Generator) -> object:
+            return trainee.draw(random, recipe)
+
+        kind, count = (Workers, recipe.workers) if recipe.workers else (Ahead, recipe.prefetch)
+        return kind(draw, self._generator, recipe.accumulate, steps, count)
 
     def _generator(self, step: int) -> np.random.Generator:
         return np.random.default_rng(processes.generator_seed(self._recipe.seed, step))

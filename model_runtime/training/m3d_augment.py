@@ -12,18 +12,13 @@ flips out; a volume whose orientation is known, as any from DICOM, needs none of
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from model_runtime.phantom.case import Random
-
-Augmentation = Callable[[NDArray[np.uint8], Random], Tensor]
-"""From B × z × y × x grey values, 0 … 255, to float32 B × 1 × z × y × x, about 0 … 1."""
 
 
 @dataclass(frozen=True)
@@ -49,27 +44,48 @@ class M3dAugmentation:
     by: float = 0.1
     keep_sides: bool = False
 
-    def __call__(self, grey: NDArray[np.uint8], random: Random) -> Tensor:
-        """Change each volume of a batch by itself."""
-        out = np.stack([self._one(volume.astype(np.float32) / 255, random) for volume in grey])
-        return torch.from_numpy(out)[:, None]
-
-    def _one(self, volume: NDArray[np.float32], random: Random) -> NDArray[np.float32]:
+    def __call__(self, shape: Sequence[int], random: Random) -> M3dChange:
+        """Draw what happens to each volume of a batch of shape (B, z, y, x)."""
+        batch = shape[0]
         # Everything is drawn whatever happens, so that the switch changes nothing else.
-        turned, quarters = random.random() < self.turns, int(random.integers(1, 4))
-        flipped = random.random(3) < self.flips
-        changed = random.random(2) < (self.scaled, self.shifted)
-        factor, shift = random.uniform(-self.by, self.by, 2) * changed
-        if not self.keep_sides:
-            if turned:
-                volume = _turned(volume, quarters)
-            volume = np.flip(volume, tuple(np.flatnonzero(flipped)))
-        out: NDArray[np.float32] = (volume * (1 + factor) + shift).astype(np.float32)
-        return out
+        turned = (random.random(batch) < self.turns) * random.integers(1, 4, batch)
+        flipped = random.random((batch, 3)) < self.flips
+        changed = random.random((batch, 2)) < (self.scaled, self.shifted)
+        factor, shift = (random.uniform(-self.by, self.by, (batch, 2)) * changed).T
+        if self.keep_sides:
+            turned, flipped = np.zeros_like(turned), np.zeros_like(flipped)
+        axes = [tuple(np.flatnonzero(row).tolist()) for row in flipped]
+        return M3dChange(tuple(turned.tolist()), tuple(axes), tuple(factor), tuple(shift))
 
 
-def _turned(volume: NDArray[np.float32], quarters: int) -> NDArray[np.float32]:
-    """Turn in the axial plane; only by halves where the plane is no square."""
-    if volume.shape[1] != volume.shape[2]:
-        quarters = 2
-    return np.rot90(volume, quarters, axes=(1, 2))
+@dataclass(frozen=True)
+class M3dChange:
+    """What happens to each volume of a batch.
+
+    Attributes
+    ----------
+    turns : tuple of int
+        Quarter turns.
+    flips : tuple of tuple of int
+        The axes (z, y, x) along which it is mirrored.
+    factors, shifts : tuple of float
+        Of the intensity, which becomes intensity · (1 + factor) + shift.
+    """
+
+    turns: tuple[int, ...]
+    flips: tuple[tuple[int, ...], ...]
+    factors: tuple[float, ...]
+    shifts: tuple[float, ...]
+
+    def __call__(self, grey: Tensor) -> Tensor:
+        """Change a batch."""
+        out = grey.float() / 255
+        changes = zip(self.turns, self.flips, self.factors, self.shifts, strict=True)
+        for row, (turns, axes, factor, shift) in enumerate(changes):
+            volume = out[row]
+            if turns:
+                # Only by halves where the plane is no square.
+                quarters = turns if volume.shape[1] == volume.shape[2] else 2
+                volume = volume.rot90(quarters, (1, 2))
+            out[row] = volume.flip(axes) * (1 + float(factor)) + float(shift)
+        return out[:, None]

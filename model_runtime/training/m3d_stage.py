@@ -18,17 +18,16 @@ from model_runtime.dcformer import Block
 from model_runtime.phantom.case import Random
 from model_runtime.prompt import question_prompt
 from model_runtime.siglip import Siglip
-from model_runtime.training.augment import augment
+from model_runtime.training.augment import Augmentation, Change, augment
 from model_runtime.training.contrastive import FIRST_SCALE, Objective, encode_texts
 from model_runtime.training.lesson import Lesson
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
-from model_runtime.training.m3d_augment import Augmentation
 from model_runtime.training.m3d_data import M3dStore
 from model_runtime.training.texts import Example, question_example
 from model_runtime.training.training_form import hidden_states
 
 _QUESTIONS = 2
-_Batch = tuple[Tensor, Tensor, Tensor]
+_Batch = tuple[Tensor, Change, Tensor, Tensor]
 
 
 def corpus(store: M3dStore) -> Iterator[str]:
@@ -89,8 +88,9 @@ class M3dContrastiveStage:
         """Load volumes, change them a little, and tokenise their reports."""
         with self.loading:
             rows = random.choice(len(self._store), recipe.batch, replace=False).tolist()
-            volume = self._augment(self._store.get(rows), random)
-            return volume, *encode_texts(self._tokenizer, self._store.reports(rows))
+            grey = torch.from_numpy(self._store.get(rows))
+            change = self._augment(grey.shape, random)
+            return grey, change, *encode_texts(self._tokenizer, self._store.reports(rows))
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Match of volumes and reports."""
@@ -99,7 +99,8 @@ class M3dContrastiveStage:
     def loss_of(self, batch: _Batch) -> Mapping[str, Tensor]:
         """Losses of a drawn batch."""
         siglip, device = self.module.siglip, device_of(self.module)
-        volume, ids, mask = (part.to(device) for part in batch)
+        grey, change, ids, mask = batch
+        volume, ids, mask = change(grey.to(device)), ids.to(device), mask.to(device)
         with torch.autocast("cpu", enabled=False):
             image = siglip.project_volume(hidden_states(siglip.vision_encoder, volume)[-1])
         words = siglip.embed_text(ids, mask).float()

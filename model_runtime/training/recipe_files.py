@@ -11,11 +11,11 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar, get_type_hints
 
-from model_runtime.training.augment import augment
+from model_runtime.training.augment import Augmentation, augment
 from model_runtime.training.contrastive import Objective
 from model_runtime.training.loop import Recipe
 from model_runtime.training.lora import LoraSettings
-from model_runtime.training.m3d_augment import Augmentation, M3dAugmentation
+from model_runtime.training.m3d_augment import M3dAugmentation
 
 _FOLDER = Path(__file__).parent / "recipes"
 _WANTED = {
@@ -42,7 +42,7 @@ class StageRecipe:
         How long; one of the two.
     warmup, warmup_share : int, float, optional
         Steps of warm-up, or their share of all steps; 50 steps where neither is given.
-    accumulate, fsdp, prefetch
+    accumulate, fsdp, prefetch, workers
         As in :class:`Recipe`.
     shape : tuple of int, optional
         Grid (z, y, x) of the volumes, where it is not the model's: a phase of stage one.
@@ -64,6 +64,7 @@ class StageRecipe:
     accumulate: int = 1
     fsdp: bool = False
     prefetch: int = 1
+    workers: int = 0
     shape: tuple[int, int, int] | None = None
 
     def __post_init__(self) -> None:
@@ -107,6 +108,7 @@ class StageRecipe:
             accumulate=self.accumulate,
             fsdp=self.fsdp,
             prefetch=self.prefetch,
+            workers=self.workers,
         )
 
 

@@ -187,11 +187,11 @@ class VolumeStore:
     def __len__(self) -> int:
         return len(self.seeds)
 
-    def get(self, indices: Sequence[int]) -> NDArray[np.uint8]:
+    def get(self, indices: Sequence[int] | NDArray[np.int64]) -> NDArray[np.uint8]:
         """Copy some volumes; shape (len(indices), z, y, x)."""
         starts = np.cumsum([0, *(len(shard) for shard in self.shards)])
-        out = []
-        for index in indices:
+        out = np.empty((len(indices), *self.shards[0].shape[1:]), np.uint8)
+        for row, index in enumerate(indices):
             shard = int(np.searchsorted(starts, index, side="right")) - 1
-            out.append(self.shards[shard][index - starts[shard]])
-        return np.stack(out)
+            out[row] = self.shards[shard][index - starts[shard]]
+        return out

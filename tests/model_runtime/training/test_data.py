@@ -66,13 +66,25 @@ def test_rendering_goes_on_where_it_stopped(tmp_path: Path) -> None:
 
 
 def test_jitter_never_mirrors(random: np.random.Generator) -> None:
-    grey = np.zeros((1, 16, 32, 32), np.uint8)
+    grey = torch.zeros((1, 16, 32, 32), dtype=torch.uint8)
     grey[..., :16] = 200
     for _ in range(20):
-        moved = augment(grey, random)[0, 0]
+        moved = augment(grey.shape, random)(grey)[0, 0]
         assert moved[..., :8].mean() > moved[..., -8:].mean() + 0.3
         assert moved.min() >= 0
         assert moved.max() <= 1
+
+
+def test_a_card_jitters_as_a_processor_does(random: np.random.Generator) -> None:
+    grey = torch.from_numpy(random.integers(0, 256, (3, 8, 10, 12), dtype=np.uint8))
+    change = augment(grey.shape, random)
+    z, y, x = change.places
+    rows = torch.arange(3)[:, None, None, None]
+    taken = grey[rows, z[:, :, None, None], y[:, None, :, None], x[:, None, None, :]].float() / 255
+    gain, shift, noise = (one.view(3, 1, 1, 1) for one in (change.gain, change.shift, change.noise))
+    wanted = (taken * gain + shift + noise * change.grain).clamp(0, 1)
+    torch.testing.assert_close(change(grey)[:, 0], wanted)
+    assert change(grey.to("meta")).shape == (3, 1, 8, 10, 12)
 
 
 def test_labels_tell_kind_place_and_size() -> None:

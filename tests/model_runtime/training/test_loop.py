@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,24 @@ def test_contrastive_training_learns(
 ) -> None:
     losses = train(_contrastive(siglip_config, words, store), _recipe(30), run)
     assert np.mean(losses[-5:]) < 0.7 * np.mean(losses[:5])
+
+
+def test_processes_draw_the_batches_that_the_loop_would(
+    siglip_config: SiglipConfig, words: Tokenizer, store: VolumeStore, run: Path
+) -> None:
+    alone, kept = (_contrastive(siglip_config, words, store) for _ in range(2))
+    losses = train(alone, replace(_recipe(3), accumulate=2), run / "alone")
+    kept.keep_on("cpu")
+    recipe = replace(_recipe(3), accumulate=2, workers=2)
+    assert train(kept, recipe, run / "processes") == losses
+
+
+def test_what_a_worker_cannot_draw_stops_the_run(
+    siglip_config: SiglipConfig, words: Tokenizer, store: VolumeStore, run: Path
+) -> None:
+    too_many = replace(_recipe(3), batch=len(store) + 1, workers=1)
+    with pytest.raises(ValueError, match="larger sample than population"):
+        train(_contrastive(siglip_config, words, store), too_many, run)
 
 
 def test_projector_and_language_learn_from_features(

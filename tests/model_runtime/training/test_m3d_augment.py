@@ -11,6 +11,12 @@ from model_runtime.training.m3d_augment import M3dAugmentation
 COUNT = 4000
 
 
+def _changed(
+    augmentation: M3dAugmentation, grey: np.ndarray, random: np.random.Generator
+) -> torch.Tensor:
+    return augmentation(grey.shape, random)(torch.from_numpy(grey))
+
+
 def _marked() -> np.ndarray:
     """A volume whose eight corners and axes can be told apart after any turn and flip."""
     volume = np.zeros((2, 4, 4), np.uint8)
@@ -33,7 +39,7 @@ def _kind(volume: np.ndarray, marked: np.ndarray) -> tuple[int, tuple[bool, ...]
 def test_turns_and_flips_are_as_frequent_as_published(random: np.random.Generator) -> None:
     marked = _marked()
     still = M3dAugmentation(scaled=0, shifted=0)
-    out = still(np.stack([marked] * COUNT), random)
+    out = _changed(still, np.stack([marked] * COUNT), random)
     assert out.shape == (COUNT, 1, 2, 4, 4)
     assert out.dtype == torch.float32
     kinds = [_kind(volume, marked / np.float32(255)) for volume in out[:, 0].numpy()]
@@ -49,11 +55,11 @@ def test_intensity_changes_are_as_large_and_as_frequent_as_published(
     random: np.random.Generator,
 ) -> None:
     flat = np.full((COUNT, 1, 2, 2), 255, np.uint8)
-    only_scaled = M3dAugmentation(shifted=0)(flat, random)[:, 0, 0, 0, 0].numpy() - 1
+    only_scaled = _changed(M3dAugmentation(shifted=0), flat, random)[:, 0, 0, 0, 0].numpy() - 1
     assert np.mean(only_scaled != 0) == pytest.approx(0.5, abs=0.03)
     assert np.abs(only_scaled).max() == pytest.approx(0.1, abs=0.002)
     assert abs(only_scaled.mean()) < 0.005
-    only_shifted = M3dAugmentation(scaled=0)(0 * flat, random)[:, 0, 0, 0, 0].numpy()
+    only_shifted = _changed(M3dAugmentation(scaled=0), 0 * flat, random)[:, 0, 0, 0, 0].numpy()
     assert np.mean(only_shifted != 0) == pytest.approx(0.5, abs=0.03)
     assert only_shifted.min() == pytest.approx(-0.1, abs=0.002)
 
@@ -62,20 +68,22 @@ def test_published_flips_exchange_left_and_right_and_the_switch_stops_that() -> 
     left = np.zeros((COUNT, 2, 4, 4), np.uint8)
     left[..., 2:] = 255
     published = M3dAugmentation(turns=0, scaled=0, shifted=0)
-    moved = published(left, np.random.default_rng(0))[:, 0, 0, 0, 0].numpy()
+    moved = _changed(published, left, np.random.default_rng(0))[:, 0, 0, 0, 0].numpy()
     assert np.mean(moved == 1) == pytest.approx(0.1, abs=0.02)
     kept = M3dAugmentation(scaled=0, shifted=0, keep_sides=True)
-    assert torch.equal(kept(left, np.random.default_rng(0))[:, 0], torch.from_numpy(left) / 255)
+    moved = _changed(kept, left, np.random.default_rng(0))
+    assert torch.equal(moved[:, 0], torch.from_numpy(left) / 255)
 
 
 def test_the_switch_leaves_the_intensities_as_they_are_drawn() -> None:
     flat = np.full((20, 2, 4, 4), 128, np.uint8)
     both = [
-        M3dAugmentation(keep_sides=kept)(flat, np.random.default_rng(3)) for kept in (False, True)
+        _changed(M3dAugmentation(keep_sides=kept), flat, np.random.default_rng(3))
+        for kept in (False, True)
     ]
     assert torch.equal(*both)
 
 
 def test_a_plane_that_is_no_square_keeps_its_shape(random: np.random.Generator) -> None:
-    out = M3dAugmentation(turns=1)(np.zeros((8, 2, 4, 6), np.uint8), random)
+    out = _changed(M3dAugmentation(turns=1), np.zeros((8, 2, 4, 6), np.uint8), random)
     assert out.shape == (8, 1, 2, 4, 6)

@@ -42,9 +42,10 @@ def test_the_published_recipe_is_the_published_one() -> None:
         recipe.stage("instruct")
 
 
-def test_the_demonstration_recipe_has_all_stages_and_keeps_sides() -> None:
-    recipe = read_recipe("demo")
-    for name in ("contrastive", "align", "instruct", "projector", "adapters"):
+@pytest.mark.parametrize("which", ["demo", "demo-gpu"])
+def test_the_demonstration_recipes_have_all_stages_and_keep_sides(which: str) -> None:
+    recipe = read_recipe(which)
+    for name in ("contrastive", "align", "instruct"):
         stage = recipe.stage(name)
         assert stage.for_cases(4000) == stage.for_cases(8000)
     assert recipe.augmentation.build() is augment
@@ -121,5 +122,5 @@ def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_is_not_there_names_those_that_are() -> None:
-    with pytest.raises(RecipeError, match="demo, published"):
+    with pytest.raises(RecipeError, match="demo, demo-gpu, published"):
         read_recipe("demon")
