@@ -2,11 +2,29 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.screen import Screen
+
 ROOT = Path(__file__).resolve().parents[1]
+_SCREEN = pytest.StashKey[Screen]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several workers a virtual screen, where there is a screen at all."""
+    worker = hasattr(config, "workerinput")
+    if worker and "DISPLAY" in os.environ and shutil.which("Xvfb"):
+        config.stash[_SCREEN] = Screen()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    screen = config.stash.get(_SCREEN, None)
+    if screen is not None:
+        screen.close()
 
 
 @pytest.fixture(scope="session")

@@ -73,6 +73,10 @@ def test_from_the_hub_to_an_answer(
     assert f'"model": "{_NAME}"' in done.stderr
     assert "research model" in done.stderr
 
+    _removed(tomoscribe)
+
+
+def _removed(tomoscribe: Command) -> None:
     done = tomoscribe("model", "remove", _NAME)
     assert done.returncode == 1
     assert "is in use. Use another first: tomoscribe model use demo" in done.stderr
