@@ -16,8 +16,8 @@ _SCREEN = pytest.StashKey[Screen]()
 
 def pytest_configure(config: pytest.Config) -> None:
     """Give each of several workers a virtual screen, where there is a screen at all."""
-    worker = hasattr(config, "workerinput")
-    if worker and "DISPLAY" in os.environ and shutil.which("Xvfb"):
+    shows = config.pluginmanager.has_plugin("pytest-qt") and "DISPLAY" in os.environ
+    if shows and hasattr(config, "workerinput") and shutil.which("Xvfb"):
         config.stash[_SCREEN] = Screen()
 
 

@@ -42,6 +42,9 @@ def workstation_of(
     yield make
     for workstation in made:
         workstation.window.close()
+        # The window does not wait for a model that is still loading; the next test has to: two
+        # threads that import at once break, and one that collects garbage here breaks Qt's.
+        assert workstation.pump.close(120_000)
         workstation.window.deleteLater()
     qapp.setStyleSheet("")
 
