@@ -171,11 +171,13 @@ def test_gas_in_an_obstructed_bowel_lies_in_front_of_fluid() -> None:
     assert gas[:, 1].mean() + 5 < fluid[:, 1].mean()
 
 
-def test_every_finding_shows_against_the_same_case_without_it() -> None:
+@pytest.mark.parametrize("first", [0, 15, 30, 45])
+def test_every_finding_shows_against_the_same_case_without_it(first: int) -> None:
     shape = (48, 64, 64)
     seeds = (sample_case(seed) for seed in range(400))
-    cases = list(islice((case for case in seeds if case.region is Region.ABDOMEN), 60))
-    assert len(cases) == 60
+    abdomens = (case for case in seeds if case.region is Region.ABDOMEN)
+    cases = list(islice(abdomens, first, first + 15))
+    assert len(cases) == 15
     for case in cases:
         quiet = replace(case, noise=0.0)
         marked = masks(quiet, shape, body_only=True)
