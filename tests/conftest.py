@@ -21,6 +21,10 @@ def pytest_configure(config: pytest.Config) -> None:
         config.stash[_SCREEN] = Screen()
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_unconfigure(config: pytest.Config) -> None:
     screen = config.stash.get(_SCREEN, None)
     if screen is not None:

@@ -62,6 +62,7 @@ def command(
     return run
 
 
+@pytest.mark.long
 def test_from_the_hub_to_an_answer(
     tomoscribe: Command,
     command: Command,
