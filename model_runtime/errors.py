@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import traceback
+from pathlib import Path
 
 _OUT_OF_MEMORY = (
     "can't allocate memory",
@@ -19,6 +21,17 @@ class WeightsError(Exception):
 
 class NotEnoughMemoryError(WeightsError):
     """A model is too large for this machine as it is placed; a smaller placement may do."""
+
+
+def place_of(error: BaseException) -> str:
+    """Tell where a fault arose, for a log: files, lines and functions, the innermost last.
+
+    The traceback without its words, which may name a patient.
+    """
+    return " > ".join(
+        f"{Path(frame.f_code.co_filename).name}:{line} {frame.f_code.co_name}"
+        for frame, line in traceback.walk_tb(error.__traceback__)
+    )
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model_runtime import api
-from model_runtime.errors import WeightsError, is_out_of_memory
+from model_runtime.errors import WeightsError, is_out_of_memory, place_of
 from model_runtime.host_messages import (
     Ask,
     Cancel,
@@ -112,8 +112,10 @@ def _loaded(
         pipe.send(Unusable(str(error), is_out_of_memory(error)))
     except ImportError as error:
         pipe.send(Unusable(f"The model's libraries are not sound: {error}. Reinstall the program."))
-    except Exception as error:  # noqa: BLE001  the last resort of a process: told, never lost
-        _LOG.error("the model could not be loaded: %s", type(error).__name__)
+    # The process's border: networks' libraries raise anything on foreign weights, and a host that
+    # hears nothing would wait. The fault is sent, and the log gets its place.
+    except Exception as error:  # noqa: BLE001
+        _LOG.error("the model could not be loaded: %s at %s", type(error).__name__, place_of(error))
         pipe.send(Unusable(f"The model could not be loaded: {error!r}.", is_out_of_memory(error)))
     return None
 

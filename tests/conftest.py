@@ -2,11 +2,33 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import pytest
 
+from tests.screen import Screen
+
 ROOT = Path(__file__).resolve().parents[1]
+_SCREEN = pytest.StashKey[Screen]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Give each of several workers a virtual screen, where there is a screen at all."""
+    shows = config.pluginmanager.has_plugin("pytest-qt") and "DISPLAY" in os.environ
+    if shows and hasattr(config, "workerinput") and shutil.which("Xvfb"):
+        config.stash[_SCREEN] = Screen()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    screen = config.stash.get(_SCREEN, None)
+    if screen is not None:
+        screen.close()
 
 
 @pytest.fixture(scope="session")

@@ -69,8 +69,10 @@ class Starting(QObject):
             self._splash.say("Preparing the views …")
         try:
             self._workstation = _built(self._settings, self._complaints)
+        # Whatever kept the window from being built, nobody could end a program without one; the
+        # fault is raised on, to the terminal.
         except Exception:
-            QApplication.exit(1)  # without a window nobody could end the program
+            QApplication.exit(1)
             raise
         if self._splash is not None and not self._imported:
             self._splash.say("Loading the model's libraries …")

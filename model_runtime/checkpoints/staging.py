@@ -87,6 +87,8 @@ def cleared(staging: Path) -> Iterator[None]:
         raise WeightsError(
             f"The disk of {staging.parent.parent} {fault}. Nothing was installed."
         ) from error
+    # Whatever it is, Ctrl+C too, no half a folder may stay, unless it tells where its transfer
+    # stopped; the fault is raised on.
     except BaseException:
         if not (staging / _ORIGIN).is_file():
             shutil.rmtree(staging, ignore_errors=True)

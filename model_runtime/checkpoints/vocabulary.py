@@ -113,7 +113,8 @@ def plain_text_only(table: _Table, folder: Path) -> Tokenizer:
         if table["model"]["type"] == "BPE":
             _tame(table)
         tokenizer = Tokenizer.from_str(json.dumps(table))
-    # The library raises bare exceptions only.
+    # The tokenizers library raises plain Exceptions only, which nothing narrower catches; the
+    # fault goes on as the cause of a sentence.
     except Exception as error:
         raise WeightsError(f"The tokenizer in {folder} is damaged: {error}.") from error
     tokenizer.encode_special_tokens = True

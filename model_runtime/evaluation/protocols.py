@@ -140,21 +140,25 @@ def evaluate(
         images, vectors = encode(model, test.items, images=texts, vectors="retrieval" in parts)
     chosen = _Chosen(test, images, vectors, limits)
     said: Table = {protocol.name: {} for protocol in protocols}
-    results: Table = {
+    results = _told_of(test) | {"METEOR sentences": meteor_splitting() if texts else ""}
+    results["protocols"] = {
+        protocol.name: _under(protocol, model, chosen, parts, metrics, said[protocol.name])
+        for protocol in protocols
+    }
+    if "evidence" in parts:
+        results["evidence"] = _evidence(model, chosen)
+    return results, said
+
+
+def _told_of(test: TestSet) -> Table:
+    """Say what the figures are of."""
+    return {
         "data": test.name,
         "items": len(test.items),
         "questions": len(test.asked),
         "notes": list(test.notes),
         "overlap": test.overlap,
-        "METEOR sentences": meteor_splitting() if texts else "",
-        "protocols": {
-            protocol.name: _under(protocol, model, chosen, parts, metrics, said[protocol.name])
-            for protocol in protocols
-        },
     }
-    if "evidence" in parts:
-        results["evidence"] = _evidence(model, chosen)
-    return results, said
 
 
 def _evidence(model: LoadedModel, chosen: _Chosen) -> Table:

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from model_runtime.phantom.case import Case
+from model_runtime.phantom.case import Case, Finding
 from model_runtime.phantom.scene import Ball, Column, Half, Scene
 
 CORTEX_HU = 420.0
@@ -57,16 +57,27 @@ def spine(
     scene.column(canal, (9, 8), 20, (low, high))
     scene.column(canal, (6, 5), 38, (low, high))
     for index, finding in enumerate(case.findings):
-        if finding.place not in places:
-            continue
-        level = float(levels[np.abs(levels - places[finding.place]).argmin()])
-        with scene.showing(index):
-            if finding.kind == "vertebral fracture":
-                _fracture(scene, (x, y, level), radii, step, LOSS[finding.degree])
-            elif finding.kind == "lytic bone lesion":
-                # Far enough aside to break through the cortex.
-                aside = 0.6 * radii[0] * (-1 if finding.at[0] < 0 else 1)
-                scene.ball((x + aside, y - 2, level), finding.size / 2, _SOFT_HU)
+        if finding.place in places:
+            level = float(levels[np.abs(levels - places[finding.place]).argmin()])
+            with scene.showing(index):
+                _lesion(scene, finding, (x, y, level), radii, step)
+
+
+def _lesion(
+    scene: Scene,
+    finding: Finding,
+    middle: tuple[float, float, float],
+    radii: tuple[float, float],
+    step: float,
+) -> None:
+    """Paint what is wrong with a vertebra."""
+    if finding.kind == "vertebral fracture":
+        _fracture(scene, middle, radii, step, LOSS[finding.degree])
+    elif finding.kind == "lytic bone lesion":
+        x, y, z = middle
+        # Far enough aside to break through the cortex.
+        aside = 0.6 * radii[0] * (-1 if finding.at[0] < 0 else 1)
+        scene.ball((x + aside, y - 2, z), finding.size / 2, _SOFT_HU)
 
 
 def _vertebra(

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import multiprocessing
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -83,17 +83,23 @@ class M3dStore:
         faults: list[str] = []
         captions = list(_usable(each_caption(folder, split), faults))
         listed = len(captions) + len(faults)
-        images = list(dict.fromkeys(item.image for item in captions))
         prepare = partial(_prepared, settings=settings, folder=prepared or folder / PREPARED)
-        kept: dict[Path, Path] = {}
-        for image, ready in zip(images, _mapped(prepare, images, processes), strict=True):
-            if isinstance(ready, DatasetError):
-                faults.append(str(ready))
-            else:
-                kept[image] = ready
+        kept = _kept(prepare, captions, processes, faults)
         _tell(folder, faults, listed, "volumes and reports", skip=skip_damaged and bool(kept))
-        used = [item for item in captions if item.image in kept]
         asked = _questions(folder, split, {item.image for item in captions}, skip=skip_damaged)
+        return cls._of(folder, settings, captions, kept, asked)
+
+    @classmethod
+    def _of(
+        cls,
+        folder: Path,
+        settings: InputConfig,
+        captions: Sequence[Captioned],
+        kept: Mapping[Path, Path],
+        asked: Mapping[Path, Sequence[Question]],
+    ) -> M3dStore:
+        """Put together what belongs to the volumes that are kept."""
+        used = [item for item in captions if item.image in kept]
         return cls(
             settings.shape,
             tuple(item.image.relative_to(folder).as_posix() for item in used),
@@ -136,6 +142,23 @@ def _usable(items: Iterable[Captioned | DatasetError], faults: list[str]) -> Ite
             faults.append(str(item))
         else:
             yield item
+
+
+def _kept(
+    prepare: Callable[[Path], Path | DatasetError],
+    captions: Sequence[Captioned],
+    processes: int,
+    faults: list[str],
+) -> dict[Path, Path]:
+    """Prepare each volume once; by volume, its prepared file. Faults are collected."""
+    images = list(dict.fromkeys(item.image for item in captions))
+    kept: dict[Path, Path] = {}
+    for image, ready in zip(images, _mapped(prepare, images, processes), strict=True):
+        if isinstance(ready, DatasetError):
+            faults.append(str(ready))
+        else:
+            kept[image] = ready
+    return kept
 
 
 def _mapped(

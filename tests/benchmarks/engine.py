@@ -166,13 +166,17 @@ def writing(repeats: int) -> None:
         for name, way in ways.items():
             times[name].append(timed(way))
     count = sum(len(published.tokens(grey, words, 384)) for grey in greys)
+    _print_writing(times, count)
+    engine.close()
+
+
+def _print_writing(times: dict[str, list[float]], count: int) -> None:
     first = statistics.median(times["published way, one by one"])
     print(f"\n**Eight drafts, {count} tokens**, bundled model, all ways write the same text\n")
     print("| | seconds | tokens/s | ratio |\n|---|---|---|---|")
     for name, values in times.items():
         middle = statistics.median(values)
         print(f"| {name} | {middle:.2f} | {count / middle:.0f} | {first / middle:.1f}× |")
-    engine.close()
 
 
 def main() -> None:

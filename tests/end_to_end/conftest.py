@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import subprocess
 import sys
@@ -40,10 +41,19 @@ def workstation_of(
         return workstation
 
     yield make
-    for workstation in made:
-        workstation.window.close()
-        workstation.window.deleteLater()
+    while made:
+        _end(made.pop())
     qapp.setStyleSheet("")
+    # Here, in the GUI's thread: if a model's thread came upon it, widgets would end there.
+    gc.collect()
+
+
+def _end(workstation: Workstation) -> None:
+    workstation.window.close()
+    # The window does not wait for a model that is still loading; the next test has to: two
+    # threads that import at once break each other.
+    assert workstation.pump.close(120_000)
+    workstation.window.deleteLater()
 
 
 @pytest.fixture

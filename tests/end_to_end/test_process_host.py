@@ -120,7 +120,7 @@ def test_killed_in_the_middle_of_a_draft_the_window_goes_on_and_the_report_is_wh
     assert not opened.report.drafting
 
 
-def test_a_question_is_answered_once_though_its_process_was_killed(
+def test_a_question_is_answered_once_though_its_process_was_killed_and_none_stays(
     qtbot: QtBot, opened: Workstation
 ) -> None:
     def ask() -> str:
@@ -133,9 +133,6 @@ def test_a_question_is_answered_once_though_its_process_was_killed(
     assert ask() == undisturbed
     assert killer.killed
     assert any("started again" in text for text in opened.notifications.texts)
-
-
-def test_the_window_closed_its_process_is_gone(qtbot: QtBot, opened: Workstation) -> None:
     process = _model_process()
     opened.window.close()
     qtbot.waitUntil(lambda: not process.is_running(), timeout=5000)

@@ -115,6 +115,11 @@ def _full_of_canaries(template, path):
     for keyword in ("NumberOfFrames", "ConversionType"):
         elements.pop(tag_for_keyword(keyword))
     body = b"".join(value for _, value in sorted(elements.items()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(CANARY.ljust(128, b"\0") + b"DICM" + _meta_of_canaries() + body)
+
+
+def _meta_of_canaries():
     meta = b"".join(
         _element(tag, kind, value)
         for tag, kind, value in (
@@ -128,9 +133,7 @@ def _full_of_canaries(template, path):
             (0x00020102, "OB", CANARY),
         )
     )
-    meta = _element(0x00020000, "UL", struct.pack("<I", len(meta))) + meta
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(CANARY.ljust(128, b"\0") + b"DICM" + meta + body)
+    return _element(0x00020000, "UL", struct.pack("<I", len(meta))) + meta
 
 
 @pytest.mark.parametrize(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import threading
 import time
 from collections.abc import Iterator
 
+import pytest
 from PySide6.QtCore import QThread
 from pytestqt.qtbot import QtBot
 
@@ -45,15 +47,23 @@ def test_a_fault_is_told_with_its_sentence(qtbot: QtBot) -> None:
     assert not finished
 
 
-def test_an_unexpected_fault_is_told_without_a_traceback(qtbot: QtBot) -> None:
+def test_an_unexpected_fault_is_told_without_a_traceback_and_its_place_is_logged(
+    qtbot: QtBot, caplog: pytest.LogCaptureFixture
+) -> None:
+    def reading() -> object:
+        raise KeyError("Canary^Yellow")
+
     def work(cancelled: threading.Event) -> Iterator[object]:
-        yield 1 / 0
+        yield reading()
 
     job = Job(work)
     with qtbot.waitSignal(job.failed, timeout=3000) as caught:
         job.start()
-    assert "ZeroDivisionError" in caught.args[0].details
+    assert "KeyError" in caught.args[0].details
     assert "Traceback" not in caught.args[0].message
+    (line,) = (record.getMessage() for record in caplog.records)
+    assert re.search(r"KeyError at job\.py:\d+ run > .*work > test_job\.py:\d+ reading$", line)
+    assert "Canary" not in line, "a fault's words may name a patient"
 
 
 def test_nothing_comes_after_cancelling(qtbot: QtBot) -> None:

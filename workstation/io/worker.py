@@ -68,7 +68,9 @@ def _answer(job: Callable[[Message], Message], item: Message) -> Message:
         return {"refused": "its sequences are nested too deeply"}
     except MemoryError:
         return {"refused": "it needs more memory than a single file may take"}
-    except Exception as error:  # noqa: BLE001 - parsers raise anything on hostile bytes
+    # The process's border: parsers raise anything on hostile bytes, and a fault of one file must
+    # not end the others' reading. It is answered by its kind; its words may hold a patient's name.
+    except Exception as error:  # noqa: BLE001
         return {"refused": "it could not be decoded", "details": type(error).__name__}
 
 

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 
 from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, Slot
 
+from model_runtime.errors import place_of
 from workstation.core.errors import CancelledError, TomoscribeError
 from workstation.tasks.leaving import at_leaving
 
@@ -45,8 +46,10 @@ class _Runnable(QRunnable):
             pass
         except TomoscribeError as error:
             self._wire.failed.emit(error)
-        except Exception as error:  # noqa: BLE001  a worker's last resort: told, never lost
-            _LOG.error("a background job failed with %s", type(error).__name__)
+        # The thread's border: a job may be any work, and what leaves run() would be lost with the
+        # thread. The fault becomes a signal, and the log gets its place.
+        except Exception as error:  # noqa: BLE001
+            _LOG.error("a background job failed: %s at %s", type(error).__name__, place_of(error))
             told = TomoscribeError("Something went wrong in the background.", repr(error))
             self._wire.failed.emit(told)
         finally:

@@ -17,6 +17,7 @@ from PySide6.QtCore import QObject, Qt, QThread, QTimer, Signal, Slot
 from shiboken6 import Shiboken
 
 from model_runtime import api
+from model_runtime.errors import place_of
 from workstation.core.errors import ModelError, TomoscribeError
 from workstation.tasks.leaving import at_leaving
 
@@ -82,8 +83,12 @@ class _Thread(QThread):
         except TomoscribeError as error:
             self.load_failed.emit(self._generation, error)
             return
-        except Exception as error:  # noqa: BLE001  an engine may fail in any way; the window goes on
-            _LOG.error("the model could not be loaded: %s", type(error).__name__)
+        # The thread's border: an engine's maker may fail in any way, and what leaves run() would be
+        # lost with the thread. The fault becomes a signal, and the log gets its place.
+        except Exception as error:  # noqa: BLE001
+            _LOG.error(
+                "the model could not be loaded: %s at %s", type(error).__name__, place_of(error)
+            )
             told = ModelError("The model could not be loaded.", repr(error))
             self.load_failed.emit(self._generation, told)
             return
@@ -92,8 +97,11 @@ class _Thread(QThread):
             self._answer(engine, *job)
         try:
             engine.close()
-        except Exception as error:  # noqa: BLE001  nobody is left to tell
-            _LOG.warning("the model did not close cleanly: %s", type(error).__name__)
+        # The thread's border again; nobody is left to tell, so the log alone hears of it.
+        except Exception as error:  # noqa: BLE001
+            _LOG.warning(
+                "the model did not close cleanly: %s at %s", type(error).__name__, place_of(error)
+            )
 
     def _answer(self, engine: api.Engine, request: api.Request, cancelled: Event) -> None:
         if cancelled.is_set():
@@ -113,8 +121,10 @@ def _safely(engine: api.Engine, request: api.Request, cancelled: Event) -> Itera
             if isinstance(event, _LAST):
                 return
         yield api.Failed("The model ended without an answer; try again.")
-    except Exception as error:  # noqa: BLE001  an engine may fail in any way; the window goes on
-        _LOG.error("the engine failed: %s", type(error).__name__)
+    # The thread's border: an engine may fail in any way, and the thread lives on for the next
+    # request. The fault becomes the last event, and the log gets its place.
+    except Exception as error:  # noqa: BLE001
+        _LOG.error("the engine failed: %s at %s", type(error).__name__, place_of(error))
         yield api.Failed("The model stopped unexpectedly; try again.", repr(error))
 
 

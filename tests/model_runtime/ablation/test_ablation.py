@@ -89,7 +89,7 @@ def test_a_question_on_features_is_answered(question: str, run: Path, tmp_path: 
     marks = f"<!-- figures ablation {question} -->", f"<!-- end of figures ablation {question} -->"
     document.write_text("\n".join(marks))
     words = [question, "--run", run, "--data", data, "--test", test, "--out", out]
-    words += ["--document", document]
+    words += ["--document", document, "--threads", 1]
     assert main([*map(str, words), "--seen", seen, "--batch", "2"]) == 0
     answer = json.loads(out.read_text())
     assert answer["held-out cases"] == 6
@@ -123,6 +123,7 @@ def test_the_encoders_are_compared_on_volumes(run: Path, tmp_path: Path) -> None
         render_shards(tmp_path / name, first, 3, CONFIG.input, processes=1)
     out = tmp_path / "answer.json"
     words = ["encoder", "--run", run, "--data", tmp_path / "train", "--test", tmp_path / "test"]
+    words += ["--threads", 1]
     assert main([*map(str, words), "--out", str(out), "--seen", "2", "--batch", "2"]) == 0
     answer = json.loads(out.read_text())
     assert set(answer["variants"]) == {"dcformer", "vit"}

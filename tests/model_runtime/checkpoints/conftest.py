@@ -106,6 +106,12 @@ def vlm_table(golden_vlm: dict[str, Any]) -> dict[str, Any]:
         "torch_dtype": "float32",
         "use_cache": False,
         "vocab_size": small["vocab"],
+        **_vision_table(small),
+    }
+
+
+def _vision_table(small: dict[str, Any]) -> dict[str, Any]:
+    return {
         "input_size": [256, 256, 128],
         "patch_size": [16, 16, 16],
         "dim": 768,

@@ -153,11 +153,11 @@ def test_volumes_grow_by_degree(
 
 @pytest.mark.parametrize("phase", PHASES)
 def test_a_fatty_liver_is_darker_by_degree_and_darker_than_the_spleen(phase: str) -> None:
-    liver = []
+    liver, shape = [], (48, 48, 64)
     for degree in SEVERITIES:
         case = _case(Finding("steatosis", degree=degree), phase=phase)
-        hu, _ = render(case, _SHAPE, body_only=True)
-        liver.append(float(np.median(hu[masks(case, _SHAPE, body_only=True)[0]])))
+        hu, _ = render(case, shape, body_only=True)
+        liver.append(float(np.median(hu[masks(case, shape, body_only=True)[0]])))
     assert SPLEEN[phase] - 10 > liver[0] > liver[1] + 15 > liver[2] + 30
 
 
@@ -171,11 +171,13 @@ def test_gas_in_an_obstructed_bowel_lies_in_front_of_fluid() -> None:
     assert gas[:, 1].mean() + 5 < fluid[:, 1].mean()
 
 
-def test_every_finding_shows_against_the_same_case_without_it() -> None:
+@pytest.mark.parametrize("first", [0, 15, 30, 45])
+def test_every_finding_shows_against_the_same_case_without_it(first: int) -> None:
     shape = (48, 64, 64)
     seeds = (sample_case(seed) for seed in range(400))
-    cases = list(islice((case for case in seeds if case.region is Region.ABDOMEN), 60))
-    assert len(cases) == 60
+    abdomens = (case for case in seeds if case.region is Region.ABDOMEN)
+    cases = list(islice(abdomens, first, first + 15))
+    assert len(cases) == 15
     for case in cases:
         quiet = replace(case, noise=0.0)
         marked = masks(quiet, shape, body_only=True)

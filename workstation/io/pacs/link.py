@@ -97,6 +97,7 @@ def associate(
         raise _refusal(local, peer, assoc, time.monotonic() - began)
     try:
         yield assoc
+    # Whatever it is, Ctrl+C too, no half-used association may stay open; it is raised on.
     except BaseException:
         cut(assoc)
         raise

@@ -1,4 +1,7 @@
-"""``tomoscribe model`` from installing to an answer, each command in a process of its own."""
+"""``tomoscribe model`` from installing to an answer.
+
+A command gets a process of its own; one that only refuses, or removes, is run in the test's.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+
+from workstation.cli import run as run_command
 
 if TYPE_CHECKING:
     from tests.model_runtime.checkpoints.hub.conftest import LoopbackHub
@@ -37,8 +42,30 @@ def tomoscribe(tmp_path: Path, repository: Path) -> Command:
     return run
 
 
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """Runs a command on the same data in the test's own process, which has its imports done."""
+    for name in tuple(os.environ):
+        if name.startswith("TOMOSCRIBE"):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "XDG_CONFIG_HOME"))
+    monkeypatch.setenv("TOMOSCRIBE_DATA_FOLDER", str(tmp_path / "data"))
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        capsys.readouterr()
+        status = run_command(arguments)
+        said = capsys.readouterr()
+        return subprocess.CompletedProcess(arguments, status, said.out, said.err)
+
+    return run
+
+
+@pytest.mark.long
 def test_from_the_hub_to_an_answer(
     tomoscribe: Command,
+    command: Command,
     hub: LoopbackHub,
     published_vlm: Path,
     published_siglip: Path,
@@ -73,19 +100,23 @@ def test_from_the_hub_to_an_answer(
     assert f'"model": "{_NAME}"' in done.stderr
     assert "research model" in done.stderr
 
-    done = tomoscribe("model", "remove", _NAME)
+    _removed(command)
+
+
+def _removed(command: Command) -> None:
+    done = command("model", "remove", _NAME)
     assert done.returncode == 1
     assert "is in use. Use another first: tomoscribe model use demo" in done.stderr
-    assert tomoscribe("model", "use", "demo").returncode == 0
-    assert tomoscribe("model", "remove", _NAME).returncode == 0
-    assert [line[2:].split()[0] for line in tomoscribe("model", "list").stdout.splitlines()] == [
+    assert command("model", "use", "demo").returncode == 0
+    assert command("model", "remove", _NAME).returncode == 0
+    assert [line[2:].split()[0] for line in command("model", "list").stdout.splitlines()] == [
         "demo",
         "finds",
     ]
 
 
 def test_a_refusal_is_a_sentence_and_a_status(
-    tomoscribe: Command, hub: LoopbackHub, published_vlm: Path, copied: Callable[[Path], Path]
+    command: Command, hub: LoopbackHub, published_vlm: Path, copied: Callable[[Path], Path]
 ) -> None:
     folder = copied(published_vlm)
     (folder / "config.json").unlink()
@@ -98,7 +129,7 @@ def test_a_refusal_is_a_sentence_and_a_status(
         (("verify", "nothing"), "no model named nothing"),
         (("remove", "demo"), "came with the program and stays"),
     ):
-        done = tomoscribe("model", *arguments)
+        done = command("model", *arguments)
         assert done.returncode == 1, arguments
         assert done.stderr.startswith("tomoscribe: "), done.stderr
         assert said in done.stderr
