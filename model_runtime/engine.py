@@ -99,7 +99,10 @@ class LocalEngine:
         """Free weights and caches; later requests fail with a sentence."""
         self._model = None
         self._encodings = Encodings()
-        gc.collect()  # networks refer to themselves in circles
+        if gc.isenabled():
+            # Networks refer to themselves in circles. Whoever switched the search off, as a
+            # window does, collects where it may: here, widgets would be destroyed too.
+            gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 

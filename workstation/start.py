@@ -23,6 +23,7 @@ from workstation.core.errors import TomoscribeError
 from workstation.settings import Settings, load_settings
 from workstation.tasks.job import Job
 from workstation.tasks.leaving import leave
+from workstation.tasks.tidying import Tidying
 from workstation.ui.splash import Splash
 from workstation.ui.theme import apply_theme
 
@@ -51,6 +52,7 @@ class Starting(QObject):
         self._imported = self._settings.model_host == "process"
         self._splash: Splash | None = Splash()
         self._job: Job | None = None
+        self._tidying: Tidying | None = None
         # Queued: the picture must be on screen before the thread is busy.
         queued = Qt.ConnectionType.QueuedConnection
         self._splash.painted.connect(self._on_splash, queued)
@@ -100,10 +102,10 @@ class Starting(QObject):
 
     @Slot()
     def _on_model(self) -> None:
-        """Look for garbage again, but no more among what was imported."""
-        if not gc.isenabled():
+        """Look for garbage from now on, but not among what was imported."""
+        if self._tidying is None:
             gc.freeze()
-            gc.enable()
+            self._tidying = Tidying(self)
 
     @Slot()
     def _open_paths(self) -> None:

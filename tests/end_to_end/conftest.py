@@ -29,6 +29,7 @@ def workstation_of(
 ) -> Iterator[Callable[..., Workstation]]:
     """Open a real window; it is closed, with all its threads, at the end."""
     apply_theme(qapp)
+    gc.disable()  # as the program does
     made: list[Workstation] = []
 
     def make(**more: object) -> Workstation:
@@ -46,6 +47,7 @@ def workstation_of(
     qapp.setStyleSheet("")
     # Here, in the GUI's thread: if a model's thread came upon it, widgets would end there.
     gc.collect()
+    gc.enable()
 
 
 def _end(workstation: Workstation) -> None:
