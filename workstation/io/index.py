@@ -8,13 +8,14 @@ import stat
 import threading
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workstation.core.running import run_out
 from workstation.core.study import Notice, Series
 from workstation.io.channel import Message
 from workstation.io.facts import FileFacts
@@ -117,12 +118,18 @@ def survey(paths: Sequence[Path], cancelled: threading.Event, pool: WorkerPool) 
 
     What was found until then comes back once ``cancelled`` is set.
     """
+    return run_out(surveying(paths, cancelled, pool))
+
+
+def surveying(
+    paths: Sequence[Path], cancelled: threading.Event, pool: WorkerPool
+) -> Generator[ScanProgress, None, Survey]:
+    """Do what :func:`survey` does, telling how far it is."""
     skipped: list[SkippedFile] = []
     files = list_files(paths, cancelled, skipped)
     state = _Scan(len(files), skipped)
     others = [path for path in files if not volume_suffix(path)]
-    for _ in _read_headers(others, state, cancelled, pool):
-        pass
+    yield from _read_headers(others, state, cancelled, pool)
     found, notices = group_series(state.facts)
     volumes = [path for path in files if volume_suffix(path)]
     found += _volume_series(volumes, skipped, cancelled, pool)
