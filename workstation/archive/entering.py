@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from workstation.archive.schema import (
     instance,
     patient,
     report_journal,
+    report_signature,
     report_version,
     series,
     stored_file,
@@ -137,12 +138,20 @@ class Entry:
         return self._made(study, row)
 
     def _status(self) -> str:
-        """Tell unread from a study whose report was begun before it was imported."""
+        """Tell unread from a study whose report was begun or signed before it was imported."""
+        newest, signed = (self._last_number(table) for table in (report_version, report_signature))
+        if newest is not None and newest == signed:
+            return "signed"
         for table in (report_version, report_journal):
             key = sa.select(table.c.study_key).where(table.c.study_key == self._new.study_key)
             if self._connection.execute(key.limit(1)).first() is not None:
                 return "drafted"
         return "unread"
+
+    def _last_number(self, table: sa.Table) -> int | None:
+        query = sa.select(sa.func.max(table.c.number))
+        own = table.c.study_key == self._new.study_key
+        return cast("int | None", self._connection.scalar(query.where(own)))
 
     def _patient(self) -> int:
         new = self._new
@@ -214,13 +223,11 @@ class Entry:
 
     def _note_missing(self, series_id: int, seen: int) -> bool:
         """Keep how many images are missing; where this is but a part, the worse of the two."""
-        kept = self._connection.scalar(
-            sa.select(sa.func.count()).where(instance.c.series_id == series_id)
-        )
-        before = self._connection.scalar(
-            sa.select(series.c.missing).where(series.c.id == series_id)
-        )
-        missing = self._new.missing if seen >= (kept or 0) else max(before or 0, self._new.missing)
+        count = sa.select(sa.func.count()).where(instance.c.series_id == series_id)
+        known = sa.select(series.c.missing).where(series.c.id == series_id)
+        before = self._connection.scalar(known) or 0
+        whole = seen >= (self._connection.scalar(count) or 0)
+        missing = self._new.missing if whole else max(before, self._new.missing)
         if missing == before:
             return False
         changed = sa.update(series).where(series.c.id == series_id).values(missing=missing)

@@ -33,6 +33,7 @@ class _Save:
     report: Report
     author: str
     result: Future[ReportVersion]
+    sign: bool = False
 
 
 class Journal:
@@ -60,11 +61,13 @@ class Journal:
             self._states[study_key] = replace(self._state(study_key), pending=True)
             self._changed.notify()
 
-    def save(self, study_key: str, report: Report, author: str) -> Future[ReportVersion]:
-        """Add a version; returns at once, the version or the StorageError comes later."""
+    def save(
+        self, study_key: str, report: Report, author: str, *, sign: bool = False
+    ) -> Future[ReportVersion]:
+        """Add or sign a version; returns at once, it or the StorageError comes later."""
         result: Future[ReportVersion] = Future()
         with self._changed:
-            self._saves.append(_Save(study_key, report, author, result))
+            self._saves.append(_Save(study_key, report, author, result, sign))
             self._changed.notify()
         return result
 
@@ -124,7 +127,8 @@ class Journal:
     def _save(self, save: _Save) -> None:
         try:
             self._keep_unread(save.study_key)
-            version = self.archive.save(save.study_key, save.report, save.author)
+            write = self.archive.sign if save.sign else self.archive.save
+            version = write(save.study_key, save.report, save.author)
         except StorageError as error:
             self._failed(save.study_key, error)
             save.result.set_exception(error)
