@@ -127,6 +127,13 @@ class ReportArchive:
             found = drafts.drafts_of(connection, study_key)
         return tuple(_read(one) for one in found if one.owner != self._owner)
 
+    def is_typed_elsewhere(self, study_key: str) -> bool:
+        """Whether another window that is open has typed and not saved."""
+        with self._database.transaction() as connection:
+            found = drafts.drafts_of(connection, study_key)
+            left = drafts.left_behind(connection, study_key, self._owner, self._windows)
+        return len(found) > len(left)
+
     def recover(self, study_key: str) -> Report | None:
         """Report as a window that is closed or was killed had last typed it.
 

@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QMenu,
     QSizePolicy,
+    QStackedWidget,
     QTabWidget,
     QToolBar,
     QToolButton,
@@ -33,9 +34,10 @@ from workstation.ui.notifications import Notifications
 from workstation.ui.status_strip import StatusStrip
 from workstation.ui.theme import icon
 
-_MENUS = ("file", "view", "window", "report", "layout", "help")
+_MENUS = ("file", "worklist", "view", "window", "report", "layout", "help")
 _ICONS = {
     "file.open": "open",
+    "worklist.show": "worklist",
     "view.crosshair": "crosshair",
     "view.invert": "invert",
     "view.maximise": "maximise",
@@ -79,7 +81,10 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(images, 1)
+        self._pages = QStackedWidget()
+        self._page_names = {"images": images}
+        self._pages.addWidget(images)
+        column.addWidget(self._pages, 1)
         self.setCentralWidget(middle)
         self.docks = {name: self._dock(name, panel) for name, panel in panels.items()}
         self._stack_right_docks()
@@ -137,7 +142,7 @@ class MainWindow(QMainWindow):
             for action, made in self._actions:
                 if action.key == key:
                     self._tool_bar.addAction(made)
-            if key in ("file.open", "view.reset"):
+            if key in ("worklist.show", "view.reset"):
                 self._tool_bar.addSeparator()
             if key == "view.reset":
                 self._tool_bar.addWidget(self._window_button())
@@ -206,6 +211,24 @@ class MainWindow(QMainWindow):
         who = series.patient
         facts = (who.name, who.age, who.sex, series.study_description, series.day)
         self._patient.setText("  ·  ".join(fact for fact in facts if fact) + "  ")
+
+    def add_page(self, name: str, page: QWidget) -> None:
+        """Add what may be shown in the place of the images."""
+        self._page_names[name] = page
+        self._pages.addWidget(page)
+
+    def show_page(self, name: str) -> None:
+        """Show a page, or ``"images"`` again."""
+        if self.shows_page(name):
+            return
+        self._pages.setCurrentWidget(self._page_names[name])
+        if name == "images":
+            self._images.setFocus()
+        self.refresh_actions()
+
+    def shows_page(self, name: str) -> bool:
+        """Whether this page is in front."""
+        return self._pages.currentWidget() is self._page_names[name]
 
     def raise_dock(self, name: str) -> None:
         """Bring a panel to the front."""

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
-from PySide6.QtGui import QColor
+from PySide6.QtGui import QColor, QIcon
 
 from workstation.archive.trash import KEPT_FOR
 from workstation.archive.worklist import WorklistRow
@@ -21,7 +21,7 @@ _STATUS_COLOURS = {"unread": palette.ACCENT, "drafted": palette.TEXT, "signed": 
 
 def shown_name(name: str) -> str:
     """Write DICOM's ``Doe^Jane^^Dr`` as it is read: ``Doe, Jane``."""
-    family, *given = name.split("=")[0].split("^")
+    family, *given = name.partition("=")[0].split("^")
     rest = " ".join(part.strip() for part in given[:2] if part.strip())
     return ", ".join(part for part in (family.strip(), rest) if part)
 
@@ -128,19 +128,8 @@ class WorklistModel(QAbstractTableModel):
         """Give a cell's text, colour, side and tool tip."""
         if not index.isValid() or index.row() >= len(self.rows):
             return None
-        row, column = self.rows[index.row()], index.column()
-        match role:
-            case Qt.ItemDataRole.DisplayRole | Qt.ItemDataRole.AccessibleTextRole:
-                return COLUMNS[column][2](row)
-            case Qt.ItemDataRole.ToolTipRole:
-                return (column == _STATUS and faults_of(row)) or COLUMNS[column][2](row)
-            case Qt.ItemDataRole.ForegroundRole:
-                return _colour(row, column)
-            case Qt.ItemDataRole.DecorationRole if column == _STATUS and faults_of(row):
-                return icon("warning", palette.WARNING)
-            case Qt.ItemDataRole.TextAlignmentRole:
-                return _side(column)
-        return None
+        cell = _CELLS.get(Qt.ItemDataRole(role))
+        return None if cell is None else cell(self.rows[index.row()], index.column())
 
     def headerData(
         self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
@@ -164,3 +153,26 @@ def _colour(row: WorklistRow, column: int) -> QColor | None:
     if column != _STATUS:
         return None
     return QColor(palette.WARNING if faults_of(row) else _STATUS_COLOURS.get(row.status, ""))
+
+
+def _text(row: WorklistRow, column: int) -> str:
+    return COLUMNS[column][2](row)
+
+
+def _tip(row: WorklistRow, column: int) -> str:
+    return (column == _STATUS and faults_of(row)) or _text(row, column)
+
+
+def _sign(row: WorklistRow, column: int) -> QIcon | None:
+    wrong = column == _STATUS and faults_of(row)
+    return icon("warning", palette.WARNING) if wrong else None
+
+
+_CELLS: dict[Qt.ItemDataRole, Callable[[WorklistRow, int], object]] = {
+    Qt.ItemDataRole.DisplayRole: _text,
+    Qt.ItemDataRole.AccessibleTextRole: _text,
+    Qt.ItemDataRole.ToolTipRole: _tip,
+    Qt.ItemDataRole.ForegroundRole: _colour,
+    Qt.ItemDataRole.DecorationRole: _sign,
+    Qt.ItemDataRole.TextAlignmentRole: lambda _row, column: _side(column),
+}

@@ -10,13 +10,13 @@ from PySide6.QtWidgets import (
     QComboBox,
     QHBoxLayout,
     QLineEdit,
-    QMenu,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
 from workstation.archive.worklist import FAULTS, STATUSES, WorklistPage, WorklistQuery, WorklistRow
+from workstation.ui.import_button import ImportButton
 from workstation.ui.panel_parts import RunningLine, Scroll, as_panel, button, label
 from workstation.ui.status_strip import ElidedLabel
 from workstation.ui.worklist_model import WorklistModel, faults_of, shown_name
@@ -46,8 +46,8 @@ class WorklistPanel(QWidget):
         Other studies are looked for, or the next page of these.
     chosen(WorklistRow), delete_wanted(WorklistRow), restore_wanted(WorklistRow)
         A study is to be opened, deleted or brought back.
-    import_wanted(bool), copy_chosen(bool)
-        Files (or else a folder) are to be imported; whether imports copy.
+    import_wanted(bool)
+        Files (or else a folder) are to be imported.
     dropped(list of Path)
         Files and folders to import were dropped here.
     cancel_wanted(), retry_wanted(), left()
@@ -60,7 +60,6 @@ class WorklistPanel(QWidget):
     delete_wanted = Signal(object)
     restore_wanted = Signal(object)
     import_wanted = Signal(bool)
-    copy_chosen = Signal(bool)
     dropped = Signal(object)
     cancel_wanted = Signal()
     retry_wanted = Signal()
@@ -96,15 +95,7 @@ class WorklistPanel(QWidget):
         self._turn(None)
 
     def _make_buttons(self) -> None:
-        self._menu = QMenu(self)
-        self._menu.addAction("Import a folder …").setData(False)
-        self._menu.addAction("Import files …").setData(True)
-        self._menu.addSeparator()
-        self._copies = self._menu.addAction("Copy the files into the archive")
-        self._copies.setCheckable(True)
-        self._copies.setChecked(True)
-        self._import = button("Import", "insert", "", "Put scans into the archive")
-        self._import.setMenu(self._menu)
+        self.imports = ImportButton()
         self._first_import = button("Import a folder …", "open", "primary")
         self._first_import.hide()
         self._open = button("Open", "open", "primary", "Read this study (Return)")
@@ -119,7 +110,7 @@ class WorklistPanel(QWidget):
         head.addWidget(label("Worklist", "title", wrap=False))
         head.addWidget(self.search, 1)
         head.addWidget(self.filter)
-        head.addWidget(self._import)
+        head.addWidget(self.imports)
         about = QHBoxLayout()
         about.setContentsMargins(12, 0, 12, 0)
         about.addWidget(self._count)
@@ -153,8 +144,7 @@ class WorklistPanel(QWidget):
         self._delete.clicked.connect(self._on_delete)
         self._restore.clicked.connect(self._on_delete)
         self._first_import.clicked.connect(lambda: self.import_wanted.emit(False))
-        self._menu.triggered.connect(self._on_menu)
-        self._copies.toggled.connect(self.copy_chosen)
+        self.imports.wanted.connect(self.import_wanted)
         self.importing.cancel_requested.connect(self.cancel_wanted)
         self.fault.retry_requested.connect(self.retry_wanted)
 
@@ -194,10 +184,6 @@ class WorklistPanel(QWidget):
     def show_place(self, text: str) -> None:
         """Say where the archive is."""
         self._place.setText(f"·  {text}" if text else "")
-
-    def set_copies(self, copies: bool) -> None:
-        """Say whether imports copy the files."""
-        self._copies.setChecked(copies)
 
     def _refresh(self) -> None:
         rows = self.rows.rows
@@ -247,12 +233,6 @@ class WorklistPanel(QWidget):
         row = self.table.current
         if row is not None:
             (self.delete_wanted if row.deleted_utc is None else self.restore_wanted).emit(row)
-
-    @Slot(object)
-    def _on_menu(self, action: object) -> None:
-        files = action.data()  # type: ignore[attr-defined]
-        if files is not None:
-            self.import_wanted.emit(bool(files))
 
     @Slot(str)
     def _type(self, text: str) -> None:
@@ -310,4 +290,3 @@ def _told(row: WorklistRow) -> str:
         faults_of(row),
     )
     return "  ·  ".join(fact for fact in facts if fact)
-

@@ -7,7 +7,7 @@ from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
 
 from workstation.archive.worklist import WorklistRow
-from workstation.ui.worklist_model import COLUMNS, WorklistModel
+from workstation.ui.worklist_model import COLUMNS, Index, WorklistModel
 
 _ROW = 30
 _STRETCHED = 4
@@ -74,7 +74,7 @@ class WorklistTable(QTableView):
             place = min(max(place, 0), len(self._rows.rows) - 1)
             self.setCurrentIndex(self._rows.index(place, 0))
 
-    def currentChanged(self, current: QModelIndex, previous: QModelIndex) -> None:
+    def currentChanged(self, current: Index, previous: Index) -> None:
         """Tell which row is the current one."""
         super().currentChanged(current, previous)
         self.turned.emit(self.current)
