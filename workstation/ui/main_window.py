@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from PySide6.QtCore import QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -83,6 +83,7 @@ class MainWindow(QMainWindow):
         column.setSpacing(0)
         self._pages = QStackedWidget()
         self._page_names = {"images": images}
+        self._beside: QByteArray | None = None  # docks, while another page than the images shows
         self._pages.addWidget(images)
         column.addWidget(self._pages, 1)
         self.setCentralWidget(middle)
@@ -218,11 +219,21 @@ class MainWindow(QMainWindow):
         self._pages.addWidget(page)
 
     def show_page(self, name: str) -> None:
-        """Show a page, or ``"images"`` again."""
+        """Show a page, or ``"images"`` again.
+
+        The docks belong to the open study; they stand beside the images only, so that one
+        patient's report is never seen beside another's row.
+        """
         if self.shows_page(name):
             return
+        if self._beside is None:
+            self._beside = self.saveState(1)
+            for dock in self.docks.values():
+                dock.hide()
         self._pages.setCurrentWidget(self._page_names[name])
         if name == "images":
+            self.restoreState(self._beside, 1)
+            self._beside = None
             self._images.setFocus()
         self.refresh_actions()
 
@@ -231,14 +242,15 @@ class MainWindow(QMainWindow):
         return self._pages.currentWidget() is self._page_names[name]
 
     def raise_dock(self, name: str) -> None:
-        """Bring a panel to the front."""
+        """Bring a panel to the front, beside the images."""
+        self.show_page("images")
         self.docks[name].show()
         self.docks[name].raise_()
 
     def remember(self) -> None:
         """Keep size, docks and layout for the next start."""
         self.state.setValue("geometry", self.saveGeometry())
-        self.state.setValue("docks", self.saveState(1))
+        self.state.setValue("docks", self._beside or self.saveState(1))
 
     def recall(self) -> None:
         """Take up the last size and docks, where they were kept."""
@@ -250,6 +262,7 @@ class MainWindow(QMainWindow):
 
     def reset_layout(self) -> None:
         """Put every dock back where it was at first."""
+        self.show_page("images")
         for name, dock in self.docks.items():
             dock.setFloating(False)
             self.addDockWidget(_DOCK_AREAS[name], dock)

@@ -48,13 +48,13 @@ def status_of(row: WorklistRow, now: datetime | None = None) -> str:
 
 
 COLUMNS: tuple[tuple[str, int, Callable[[WorklistRow], str]], ...] = (
-    ("Patient", 190, lambda row: shown_name(row.name) or "(no name)"),
-    ("ID", 90, lambda row: row.identity),
-    ("Date", 90, lambda row: row.date),
-    ("Modality", 74, lambda row: row.modalities.replace(" ", ", ")),
+    ("Patient", 200, lambda row: shown_name(row.name) or "(no name)"),
+    ("ID", 110, lambda row: row.identity),
+    ("Date", 104, lambda row: row.date),
+    ("Modality", 84, lambda row: row.modalities.replace(" ", ", ")),
     ("Description", 210, lambda row: row.description),
-    ("Images", 66, lambda row: f"{row.file_count:,}"),
-    ("Status", 160, status_of),
+    ("Images", 70, lambda row: f"{row.file_count:,}"),
+    ("Status", 250, status_of),
 )
 """Heading, width in pixels and text of each column."""
 _IMAGES, _STATUS = 5, 6

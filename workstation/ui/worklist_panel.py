@@ -7,7 +7,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QKeyEvent, QShowEvent
 from PySide6.QtWidgets import (
-    QComboBox,
     QHBoxLayout,
     QLineEdit,
     QStackedWidget,
@@ -16,6 +15,7 @@ from PySide6.QtWidgets import (
 )
 
 from workstation.archive.worklist import FAULTS, STATUSES, WorklistPage, WorklistQuery, WorklistRow
+from workstation.ui.choice_box import ChoiceBox
 from workstation.ui.import_button import ImportButton
 from workstation.ui.panel_parts import RunningLine, Scroll, as_panel, button, label
 from workstation.ui.status_strip import ElidedLabel
@@ -25,8 +25,8 @@ from workstation.ui.worklist_table import WorklistTable
 PAGE = 100
 DELETED = "deleted"
 _EMPTY = (
-    "No studies in the archive yet. Import a folder, a ZIP or files, or drop them here: "
-    "they will be here tomorrow, with their reports."
+    "No studies in the archive yet.\n"
+    "Import a folder, a ZIP or files, or drop them here."
 )
 _NO_MATCH = "No study matches. Type less, or choose “All studies”."
 _NONE_DELETED = "No study was deleted within the last day."
@@ -75,7 +75,7 @@ class WorklistPanel(QWidget):
         self.search.setPlaceholderText("Search name, id, date, modality, description …")
         self.search.setAccessibleName("Search the worklist")
         self.search.setClearButtonEnabled(True)
-        self.filter = QComboBox()
+        self.filter = ChoiceBox()
         self.filter.setAccessibleName("Which studies")
         for text, value in _FILTERS:
             self.filter.addItem(text, value)
@@ -113,12 +113,12 @@ class WorklistPanel(QWidget):
         head.addWidget(self.imports)
         about = QHBoxLayout()
         about.setContentsMargins(12, 0, 12, 0)
-        about.addWidget(self._count)
-        about.addWidget(self._place, 1)
+        about.addWidget(self._details)
         foot = QHBoxLayout()
         foot.setContentsMargins(12, 0, 12, 0)
         foot.setSpacing(8)
-        foot.addWidget(self._details, 1)
+        foot.addWidget(self._count)
+        foot.addWidget(self._place, 1)
         for each in (self._delete, self._restore, self._open):
             foot.addWidget(each)
         whole = QVBoxLayout(self)
@@ -128,8 +128,8 @@ class WorklistPanel(QWidget):
         whole.addWidget(self.importing)
         whole.addWidget(self.fault)
         whole.addWidget(self._stack, 1)
-        whole.addLayout(foot)
         whole.addLayout(about)
+        whole.addLayout(foot)
 
     def _connect(self) -> None:
         self.search.textChanged.connect(self._on_query)
@@ -284,9 +284,9 @@ def _told(row: WorklistRow) -> str:
     series = f"{row.series_count} series, {row.file_count:,} image{'s' * (row.file_count != 1)}"
     facts = (
         shown_name(row.name) or "(no name)",
-        f"born {row.birth_date}" if row.birth_date else "",
-        f"accession {row.accession}" if row.accession else "",
-        series,
         faults_of(row),
+        f"born {row.birth_date}" if row.birth_date else "",
+        series,
+        f"accession {row.accession}" if row.accession else "",
     )
     return "  ·  ".join(fact for fact in facts if fact)
