@@ -74,7 +74,7 @@ class Archiving(QObject):
         self._timer = QTimer(self, interval=_REFRESH_MILLISECONDS)
         self._timer.timeout.connect(self._look_again)
         self._timer.start()
-        self._do(self._purged)
+        self._do(partial(trash.purge, archive), silent=True)
         self.refresh()
 
     def _connect(self) -> None:
@@ -188,16 +188,14 @@ class Archiving(QObject):
 
         self._do(work)
 
-    def _purged(self) -> int:
-        return trash.purge(self._archive)
-
-    def _do(self, act: Callable[[], object]) -> None:
+    def _do(self, act: Callable[[], object], *, silent: bool = False) -> None:
         def work(_cancelled: Event) -> Iterator[object]:
             yield act()
 
         job = Job(work)
         job.step.connect(self._on_done)
-        job.failed.connect(self._on_failed)
+        if not silent:  # an archive that cannot be reached is told by the search
+            job.failed.connect(self._on_failed)
         job.start()
 
     @Slot(object)

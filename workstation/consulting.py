@@ -62,11 +62,11 @@ class Consulting(QObject):
 
     Signals
     -------
-    answered(Kind, str, str, Done)
+    answered(str, str, str, Done)
         The model drafted or answered to the end: what, in which run, to which question.
     """
 
-    answered = Signal(object, str, str, object)
+    answered = Signal(str, str, str, object)
 
     def __init__(
         self, pump: Pump, reading: Reading, panels: Panels, priors: PriorSearch
@@ -246,7 +246,7 @@ class Consulting(QObject):
 
     def _finish(self, ask: _Ask, done: api.Done) -> None:
         if ask.run_id:
-            self.answered.emit(ask.kind, ask.run_id, ask.words, done)
+            self.answered.emit(ask.kind.value, ask.run_id, ask.words, done)
         if ask.kind is Kind.DRAFT:
             self._panels.report.finish_draft(done.provenance)
             for note in done.provenance.notes:

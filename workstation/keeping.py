@@ -13,6 +13,8 @@ from workstation.core.errors import StorageError
 from workstation.core.study import Severity
 from workstation.ui.notifications import Notifications
 
+_SETTLE_SECONDS = 3.0
+
 
 class Keeping:
     """The archive of reports; without one, ``journal`` is None and it is told."""
@@ -38,8 +40,10 @@ class Keeping:
 
     def may_close(self, session: ReportSession | None) -> bool:
         """Hold the window once where typing is not on disk, and put a copy elsewhere."""
-        error = session.status().journal.error if session is not None else None
-        if session is None or error is None or self._held_once:
+        if session is None or self.journal is None or self._held_once:
+            return True
+        error = self.journal.settle(session.study_key, _SETTLE_SECONDS).error
+        if error is None:
             return True
         self._held_once = True
         copy = Path(tempfile.gettempdir()) / f"tomoscribe-report-{os.getpid()}.json"

@@ -40,10 +40,10 @@ class Recording(QObject):
             self._study = volume.series.study_key
             self.note("study opened")
 
-    @Slot(object, str, str, object)
+    @Slot(str, str, str, object)
     def answered(self, kind: str, run_id: str, question: str, done: api.Done) -> None:
         """Keep what the model wrote of the open study, to what, and where it comes from."""
-        told = {"kind": str(kind), "question": question, "text": done.text}
+        told = {"kind": kind, "question": question, "text": done.text}
         run = told | asdict(done.provenance)
         if key := self._key():
             self._write(lambda: add_model_run(self._archive, key, run_id, run))

@@ -81,6 +81,16 @@ class Journal:
         with self._changed:
             return self._state(study_key)
 
+    def settle(self, study_key: str, timeout: float) -> JournalState:
+        """Wait until a study's typing is on the disk, or is known not to get there."""
+
+        def settled() -> bool:
+            return study_key not in self._pending or self._state(study_key).error is not None
+
+        with self._changed:
+            self._changed.wait_for(settled, timeout)
+            return self._state(study_key)
+
     def close(self, timeout: float = 5.0) -> None:
         """Write what waits and end the thread.
 
@@ -170,8 +180,10 @@ class Journal:
         logger.warning("A report is not on the disk yet: %s", error.details)
         with self._changed:
             self._states[study_key] = replace(self._state(study_key), error=error)
+            self._changed.notify_all()
 
     def _succeeded(self, study_key: str) -> None:
         with self._changed:
             pending = study_key in self._pending
             self._states[study_key] = JournalState(datetime.now(UTC), pending)
+            self._changed.notify_all()
