@@ -10,7 +10,6 @@ from PySide6.QtCore import QObject, QSettings, Slot
 
 from workstation.actions.desk_actions import Desk, desk_actions
 from workstation.actions.view_actions import view_actions
-from workstation.archive.report_session import ReportSession
 from workstation.archive_window import ArchiveWindow, Parts
 from workstation.choosing import Choosing
 from workstation.consulting import MODEL_WINDOWS, Consulting, Panels
@@ -68,6 +67,7 @@ class Workstation(QObject):
         self.notifications = self.window.notifications
         self._keeping = Keeping(settings.archive_address, self.notifications)
         self.journal = self._keeping.journal
+        self._keeping.opened.connect(self.report.show_session)
         self.opening = Opening(
             self.reading, self.pool, self.series_panel, self.window.strip, self.notifications
         )
@@ -171,14 +171,9 @@ class Workstation(QObject):
         self.window.show_patient(volume.series)
         self.window.refresh_actions()
         current = self.report.session
-        if self.journal is None:
-            return
         if current is None or current.study_key != volume.series.study_key:
-            session = ReportSession(self.journal, volume.series.study_key, self._settings.author)
-            self.report.show_session(session)
-            if session.load_error is not None:
-                error = session.load_error
-                self.notifications.show(error.message, Severity.ERROR, error.details)
+            self.report.show_session(None)
+            self._keeping.open(volume.series.study_key, self._settings.author)
 
     @Slot(object)
     def _on_loaded(self, _volume: Volume) -> None:

@@ -26,6 +26,8 @@ AUTOMATIC, AS_SHOWN = "auto", "shown"
 MODEL_WINDOWS = (AUTOMATIC, *(region.value for region in api.Region), AS_SHOWN)
 """Windows that the model can see a scan in: by body region, of one region, or as shown."""
 
+_NO_REPORT = "The report of this study is not open yet, so nothing can be drafted into it."
+
 
 class Kind(Enum):
     """What a request is for."""
@@ -101,6 +103,9 @@ class Consulting(QObject):
     def draft(self) -> None:
         """Have the model draft the report of the open scan."""
         if any(ask.kind is Kind.DRAFT for ask in self._asked.values()):
+            return
+        if self._reading.volume is not None and self._panels.report.session is None:
+            self._panels.notifications.show(_NO_REPORT, Severity.WARNING)
             return
         run_id = f"draft-{uuid4().hex[:12]}"
         if self._submit(api.Task.REPORT, _Ask(Kind.DRAFT, run_id=run_id)) is not None:

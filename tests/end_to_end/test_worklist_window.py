@@ -63,6 +63,10 @@ def _imported(qtbot: QtBot, workstation: Workstation, *paths: Path) -> None:
 def _open(qtbot: QtBot, workstation: Workstation, row: WorklistRow) -> None:
     with qtbot.waitSignal(workstation.opening.loaded, timeout=30_000):
         workstation.archive.archiving.open_study(row)
+    report = workstation.report
+    qtbot.waitUntil(
+        lambda: report.session is not None and report.session.study_key == row.study_key
+    )
 
 
 def _saved(qtbot: QtBot, workstation: Workstation, version: int) -> None:

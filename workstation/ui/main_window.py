@@ -98,6 +98,7 @@ class MainWindow(QMainWindow):
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bottom)
         self._patient = QLabel()
         self._patient.setProperty("role", "title")
+        self._whose = QAction(self)
         self._tool_bar = self._make_tool_bar()
         self._menus: dict[str, QMenu] = {}
         self._actions: list[tuple[Action, QAction]] = []
@@ -152,7 +153,7 @@ class MainWindow(QMainWindow):
         spacer.setStyleSheet("background: transparent;")
         spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._tool_bar.addWidget(spacer)
-        self._tool_bar.addWidget(self._patient)
+        self._whose = self._tool_bar.addWidget(self._patient)
 
     def _add(self, action: Action) -> None:
         made = QAction(action.text, self)
@@ -231,6 +232,7 @@ class MainWindow(QMainWindow):
             for dock in self.docks.values():
                 dock.hide()
         self._pages.setCurrentWidget(self._page_names[name])
+        self._whose.setVisible(name == "images")
         if name == "images":
             self.restoreState(self._beside, 1)
             self._beside = None
