@@ -154,7 +154,7 @@ class Workstation(QObject):
             has_beside=lambda: self.images.beside is not None,
         )
         own = self.archive.actions()
-        actions = (*desk_actions(desk), *own, *view_actions(self.reading, presets))
+        actions = (*own, *desk_actions(desk), *view_actions(self.reading, presets))
         self.window.set_actions(actions)
         self.window.refresh_actions()
         self._keys = ShortcutsOverlay(actions, self.window)

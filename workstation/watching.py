@@ -83,8 +83,8 @@ class Watching(QObject):
         done = "signed" if newest.signed is not None else "saved"
         self._notifications.show(
             f"Version {newest.number} of this report was {done} in another window at "
-            f"{newest.created.astimezone():%H:%M}. What you wrote here is kept; saving it makes "
-            "a further version.",
+            f"{newest.created.astimezone():%H:%M}. Your text here is kept; saving it makes a "
+            "further version.",
             Severity.WARNING,
             remedy=Remedy("Show it", partial(self.show_version, newest)),
         )

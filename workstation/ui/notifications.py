@@ -84,14 +84,14 @@ class _Card(QFrame):
         line = QHBoxLayout()
         line.addWidget(sign, 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(text, 1)
-        if remedy is not None:
-            act = button(remedy.text)
-            act.clicked.connect(self._act)
-            line.addWidget(act, 0, Qt.AlignmentFlag.AlignTop)
         line.addWidget(close, 0, Qt.AlignmentFlag.AlignTop)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(10, 8, 6, 8)
         whole.addLayout(line)
+        if remedy is not None:
+            act = button(remedy.text)
+            act.clicked.connect(self._act)
+            whole.addWidget(act, 0, Qt.AlignmentFlag.AlignRight)
         if told.details:
             fold = Fold("Details", told.details)
             fold.toggled.connect(self.resized)

@@ -117,10 +117,12 @@ class WorklistPanel(QWidget):
         foot = QHBoxLayout()
         foot.setContentsMargins(12, 0, 12, 0)
         foot.setSpacing(8)
+        # At the left, since notifications come up at the right.
+        for each in (self._open, self._delete, self._restore):
+            foot.addWidget(each)
+        foot.addSpacing(8)
         foot.addWidget(self._count)
         foot.addWidget(self._place, 1)
-        for each in (self._delete, self._restore, self._open):
-            foot.addWidget(each)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 10, 0, 10)
         whole.setSpacing(8)
@@ -183,13 +185,13 @@ class WorklistPanel(QWidget):
 
     def show_place(self, text: str) -> None:
         """Say where the archive is."""
-        self._place.setText(f"·  {text}" if text else "")
+        self._place.setText(text)
 
     def _refresh(self) -> None:
         rows = self.rows.rows
         self._stack.setCurrentWidget(self.table if rows else self._empty)
         more = "+" if self.rows.next is not None else ""
-        self._count.setText(f"{len(rows):,}{more} stud{'y' if len(rows) == 1 else 'ies'}")
+        self._count.setText(f"{len(rows):,}{more} stud{'y' if len(rows) == 1 else 'ies'}  ·")
         everything = not self.search.text().strip() and not self.filter.currentData()
         if not rows:
             none_deleted = self.filter.currentData() == DELETED and not self.search.text()
