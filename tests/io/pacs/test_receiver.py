@@ -228,23 +228,6 @@ def test_a_port_in_use_is_told(tmp_path):
         Receiver(ReceiverOptions(tmp_path, port=taken.getsockname()[1]))
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments):
-        command = [program("openssl"), *arguments]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-    for name in ("ours", "stranger"):
-        openssl(
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-            "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-            "-keyout", f"{name}.key", "-out", f"{name}.pem",
-        )  # fmt: skip
-    return folder
-
-
 def test_tls_both_ways_and_nothing_else(local, inbox, studies, never, certificates):
     import dataclasses
 

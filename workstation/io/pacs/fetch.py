@@ -19,7 +19,7 @@ from workstation.io.pacs.contexts import GET, MOVE, retrieval_contexts
 from workstation.io.pacs.link import associate, lost, provider
 from workstation.io.pacs.peer import Local, Peer
 from workstation.io.pacs.query import identifier
-from workstation.io.pacs.store import InstanceStore, Stored, read_identity
+from workstation.io.pacs.store import Incoming, InstanceStore, Stored, read_identity
 from workstation.io.pacs.wire import take_file
 
 if TYPE_CHECKING:
@@ -89,8 +89,10 @@ class Basket:
     def on_store(self, event: evt.Event) -> int:
         """Answer a C-STORE of a C-GET."""
         incoming = take_file(event.request)
-        if incoming is None:
-            return NOT_UNDERSTOOD
+        return NOT_UNDERSTOOD if incoming is None else self.take(incoming)
+
+    def take(self, incoming: Incoming) -> int:
+        """Store what has arrived whole, or refuse it; returns the status of a C-STORE."""
         identity = read_identity(incoming.path) if not incoming.fault else ("", "")
         try:
             if not incoming.fault and not self.wants(incoming.sop_uid, identity):
