@@ -242,7 +242,7 @@ def start_orthanc(folder: Path, receive_port: int, **more: object) -> Running:
     return Running([program("Orthanc"), str(folder / "orthanc.json")], peer, folder)
 
 
-def start_dcmqrscp(folder: Path, receive_port: int) -> Running:
+def start_dcmqrscp(folder: Path, receive_port: int, *options: str) -> Running:
     port = free_port()
     (folder / "QR").mkdir()
     (folder / "qr.cfg").write_text(
@@ -252,7 +252,7 @@ def start_dcmqrscp(folder: Path, receive_port: int) -> Running:
         f"AETable BEGIN\nQR {folder / 'QR'} RW (200, 1024mb) ANY\nAETable END\n"
     )
     peer = Peer("dcmqrscp", "QR", "127.0.0.1", port)
-    return Running([program("dcmqrscp"), "-c", str(folder / "qr.cfg")], peer, folder)
+    return Running([program("dcmqrscp"), *options, "-c", str(folder / "qr.cfg")], peer, folder)
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -136,12 +136,29 @@ class Basket:
 def get(local: Local, peer: Peer, basket: Basket, cancelled: Event) -> Tally:
     """Bring a part by C-GET.
 
+    What the peer could not send is asked for once more in other words: DCMTK's dcmqrscp sends
+    compressed images only over the first context of their class.
+
     Raises
     ------
     NetworkError
         Where the peer refuses or the link breaks; what arrived before is kept.
     """
-    contexts, roles = retrieval_contexts(GET, basket.part.classes)
+    tally = _get_once(local, peer, basket, cancelled, together=False)
+    left = tuple(
+        uid for uid in tally.failed if uid not in basket.arrived and uid not in basket.refused
+    )
+    if not left or cancelled.is_set():
+        return tally
+    rest = replace(basket, part=replace(basket.part, sop_uids=left))
+    again = _get_once(local, peer, rest, cancelled, together=True)
+    return replace(tally, failed=again.failed, completed=tally.completed + again.completed)
+
+
+def _get_once(
+    local: Local, peer: Peer, basket: Basket, cancelled: Event, *, together: bool
+) -> Tally:
+    contexts, roles = retrieval_contexts(GET, basket.part.classes, together=together)
     with associate(
         local, peer, contexts, cancelled=cancelled, opener=basket.store.incoming,
         on_store=basket.on_store, roles=roles,

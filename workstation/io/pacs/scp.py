@@ -172,6 +172,12 @@ def _serve(options: ReceiverOptions, teller: _Teller) -> None:
     server.serve_forever()
 
 
+def tell_faults_without_words() -> None:
+    """Let whatever fails in this process be written without its message."""
+    sys.excepthook = lambda _kind, fault, _trace: _write_fault(fault)
+    threading.excepthook = lambda failed: _write_fault(failed.exc_value)
+
+
 def _write_fault(fault: BaseException | None) -> None:
     """Write where something failed, never with what: a message can hold a name."""
     frames = traceback.extract_tb(fault.__traceback__) if fault is not None else []
@@ -189,8 +195,7 @@ def main() -> None:
     """Serve until the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
-    sys.excepthook = lambda _kind, fault, _trace: _write_fault(fault)
-    threading.excepthook = lambda failed: _write_fault(failed.exc_value)
+    tell_faults_without_words()
     teller = _Teller()
     options = options_from_line(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()
