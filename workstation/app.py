@@ -25,6 +25,7 @@ from workstation.keeping import Keeping
 from workstation.model_port import load_engine
 from workstation.opening import Opening
 from workstation.prior_search import PriorSearch
+from workstation.querying import Querying, query_panel
 from workstation.settings import RESOURCES, Settings
 from workstation.tasks.job import cancel_all
 from workstation.tasks.pump import EngineFactory, Pump
@@ -79,6 +80,7 @@ class Workstation(QObject):
         self.consulting = Consulting(self.pump, self.reading, panels, self.priors)
         self.explaining = Explaining(self.pump, self.reading, panels, self.consulting)
         self.choosing = Choosing(self.window, self.opening, self.export_report)
+        self.querying = Querying(settings, self.window, self.query, self.opening, self.reading)
         self._connect()
         self._make_actions()
         self.window.recall()
@@ -91,6 +93,7 @@ class Workstation(QObject):
         self.report = ReportPanel()
         self.ask = AskPanel(_ready_questions())
         self.similar = SimilarPanel()
+        self.query = query_panel(self._settings)
         self.window = MainWindow(
             self.images,
             {
@@ -98,6 +101,7 @@ class Workstation(QObject):
                 "report": self.report,
                 "ask": self.ask,
                 "similar": self.similar,
+                "query": self.query,
             },
             QSettings(str(self._settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
         )
@@ -146,7 +150,8 @@ class Workstation(QObject):
             is_busy=self._is_busy,
             has_beside=lambda: self.images.beside is not None,
         )
-        actions = (*desk_actions(desk), *view_actions(self.reading, presets))
+        pacs = self.querying.actions()
+        actions = (*desk_actions(desk), *pacs, *view_actions(self.reading, presets))
         self.window.set_actions(actions)
         self.window.refresh_actions()
         self._keys = ShortcutsOverlay(actions, self.window)

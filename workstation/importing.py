@@ -14,6 +14,7 @@ from workstation.core.errors import CancelledError, InputError
 from workstation.core.study import Series
 from workstation.io.facts import FileFacts
 from workstation.io.formats import volume_suffix
+from workstation.io.incomplete import incomplete_in
 from workstation.io.index import Survey, survey
 from workstation.io.pool import WorkerPool
 
@@ -54,6 +55,10 @@ def import_paths(
             raise CancelledError(f"Cancelled; {number - 1} series were imported.")
         files = [path for path in series.files if path not in done]
         done.update(files)
+        if (part := incomplete_in(files)) is not None:
+            reason = f"only {part.text} images of it were retrieved; retrieve the rest first"
+            added.skipped.append((files[0].parent, reason))
+            continue
         new = _new_series(series, files, found.facts, roots if not copy else [])
         added.add(add_series(archive, _without_halves(new, added)))
         if told is not None:

@@ -33,7 +33,8 @@ from workstation.ui.notifications import Notifications
 from workstation.ui.status_strip import StatusStrip
 from workstation.ui.theme import icon
 
-_MENUS = ("file", "view", "window", "report", "layout", "help")
+_MENUS = ("file", "view", "window", "report", "pacs", "layout", "help")
+_TITLES = {"pacs": "&PACS"}
 _ICONS = {
     "file.open": "open",
     "view.crosshair": "crosshair",
@@ -51,7 +52,9 @@ _DOCK_AREAS = {
     "report": Qt.DockWidgetArea.RightDockWidgetArea,
     "ask": Qt.DockWidgetArea.RightDockWidgetArea,
     "similar": Qt.DockWidgetArea.RightDockWidgetArea,
+    "query": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
+_HIDDEN_AT_FIRST = ("query",)
 
 
 class MainWindow(QMainWindow):
@@ -105,6 +108,7 @@ class MainWindow(QMainWindow):
         panel.setMinimumWidth(250 if name == "series" else 300)
         dock.setWidget(panel)
         self.addDockWidget(_DOCK_AREAS[name], dock)
+        dock.setVisible(name not in _HIDDEN_AT_FIRST)
         return dock
 
     def _stack_right_docks(self) -> None:
@@ -173,7 +177,8 @@ class MainWindow(QMainWindow):
         """Menu of a group, made in the fixed order of the menu bar."""
         if not self._menus:
             for known in _MENUS:
-                self._menus[known] = self.menuBar().addMenu(f"&{known.capitalize()}")
+                title = _TITLES.get(known, f"&{known.capitalize()}")
+                self._menus[known] = self.menuBar().addMenu(title)
         return self._menus[name]
 
     def _window_button(self) -> QToolButton:
@@ -230,7 +235,7 @@ class MainWindow(QMainWindow):
         for name, dock in self.docks.items():
             dock.setFloating(False)
             self.addDockWidget(_DOCK_AREAS[name], dock)
-            dock.show()
+            dock.setVisible(name not in _HIDDEN_AT_FIRST)
         self._stack_right_docks()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
