@@ -101,7 +101,7 @@ class Workstation(QObject):
                 "report": self.report,
                 "ask": self.ask,
                 "similar": self.similar,
-                "query": self.query,
+                "pacs": self.query,
             },
             QSettings(str(self._settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
         )

@@ -67,12 +67,14 @@ class Querying(QObject):
         panel.retry_requested.connect(self._retry)
         panel.close_requested.connect(self.toggle)
         self.logins.given.connect(self._retry)
+        opening.opened.connect(self._on_opened)
+        self._on_opened()
 
     def actions(self) -> tuple[Action, ...]:
         """Give the table of the menu PACS."""
         desk = QueryDesk(
             toggle=self.toggle,
-            shown=self._window.docks["query"].isVisible,
+            shown=self._window.docks["pacs"].isVisible,
             priors=self.priors,
             has_patient=self._has_patient,
             cancel=self.cancel,
@@ -86,13 +88,17 @@ class Querying(QObject):
         return self._search is not None or bool(self._fetching.rows)
 
     @Slot()
+    def _on_opened(self) -> None:
+        self._panel.priors.setEnabled(self._has_patient())
+
+    @Slot()
     def toggle(self) -> None:
         """Show the panel, ready to type, or hide it."""
-        dock = self._window.docks["query"]
+        dock = self._window.docks["pacs"]
         if dock.isVisible():
             dock.hide()
         else:
-            self._window.raise_dock("query")
+            self._window.raise_dock("pacs")
             self._panel.form.fields["patient_name"].setFocus()
         self._window.refresh_actions()
 
@@ -119,7 +125,7 @@ class Querying(QObject):
     @Slot()
     def priors(self) -> None:
         """Find the other studies of the open patient and retrieve them all."""
-        self._window.raise_dock("query")
+        self._window.raise_dock("pacs")
         self._window.refresh_actions()
         volume = self._reading.volume
         name = self._panel.form.peer.currentText()
@@ -181,8 +187,8 @@ class Querying(QObject):
         doubtful = [row for row in self._panel.table.rows if row.stage is Stage.DOUBTFUL]
         if doubtful:
             self._window.notifications.show(
-                f"{len(doubtful)} studies bear this patient's number but another birth date; they "
-                "were not retrieved.",
+                f"Not retrieved, because the birth date is another one under the same patient "
+                f"number: {len(doubtful)} of {len(self._panel.table.rows)} studies.",
                 Severity.WARNING,
             )
         self._show_work()

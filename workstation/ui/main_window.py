@@ -34,7 +34,7 @@ from workstation.ui.status_strip import StatusStrip
 from workstation.ui.theme import icon
 
 _MENUS = ("file", "view", "window", "report", "pacs", "layout", "help")
-_TITLES = {"pacs": "&PACS"}
+_TITLES = {"pacs": "PACS"}
 _ICONS = {
     "file.open": "open",
     "view.crosshair": "crosshair",
@@ -52,9 +52,9 @@ _DOCK_AREAS = {
     "report": Qt.DockWidgetArea.RightDockWidgetArea,
     "ask": Qt.DockWidgetArea.RightDockWidgetArea,
     "similar": Qt.DockWidgetArea.RightDockWidgetArea,
-    "query": Qt.DockWidgetArea.BottomDockWidgetArea,
+    "pacs": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
-_HIDDEN_AT_FIRST = ("query",)
+_HIDDEN_AT_FIRST = ("pacs",)
 
 
 class MainWindow(QMainWindow):
@@ -103,7 +103,7 @@ class MainWindow(QMainWindow):
         self.resize(1360, 760)
 
     def _dock(self, name: str, panel: QWidget) -> QDockWidget:
-        dock = QDockWidget(name.capitalize(), self)
+        dock = QDockWidget(_TITLES.get(name, name.capitalize()), self)
         dock.setObjectName(name)
         panel.setMinimumWidth(250 if name == "series" else 300)
         dock.setWidget(panel)
@@ -177,8 +177,8 @@ class MainWindow(QMainWindow):
         """Menu of a group, made in the fixed order of the menu bar."""
         if not self._menus:
             for known in _MENUS:
-                title = _TITLES.get(known, f"&{known.capitalize()}")
-                self._menus[known] = self.menuBar().addMenu(title)
+                title = _TITLES.get(known, known.capitalize())
+                self._menus[known] = self.menuBar().addMenu(f"&{title}")
         return self._menus[name]
 
     def _window_button(self) -> QToolButton:

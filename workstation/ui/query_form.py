@@ -5,22 +5,37 @@ from __future__ import annotations
 from datetime import date
 
 from PySide6.QtCore import Signal, Slot
+from PySide6.QtGui import QPainter, QPaintEvent
 from PySide6.QtWidgets import QComboBox, QLineEdit, QVBoxLayout, QWidget
 
 from workstation.core.errors import InputError
 from workstation.ui.flow import FlowLayout
 from workstation.ui.panel_parts import button, label
+from workstation.ui.theme import icon
 
 _FIELDS = (
-    ("patient_name", "Patient name", 150, ""),
-    ("patient_id", "Patient ID", 110, ""),
-    ("accession_number", "Accession", 110, ""),
-    ("date_from", "From", 96, "2026-01-31"),
-    ("date_to", "To", 96, "2026-01-31"),
-    ("modality", "Modality", 70, "CT"),
-    ("description", "Description", 150, ""),
+    ("patient_name", "Patient name", 130, ""),
+    ("patient_id", "Patient ID", 90, ""),
+    ("accession_number", "Accession", 90, ""),
+    ("date_from", "From", 92, "2026-01-31"),
+    ("date_to", "To", 92, "2026-01-31"),
+    ("modality", "Modality", 54, "CT"),
+    ("description", "Description", 110, ""),
 )
+_ARROW = 14
 _WILD = frozenset("*?")
+
+
+class _Choice(QComboBox):
+    """A combo box that shows that it is one."""
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        """Draw an arrow over the style sheet's box."""
+        super().paintEvent(event)
+        painter = QPainter(self)
+        box = self.rect().adjusted(self.width() - _ARROW - 6, 0, -6, 0)
+        icon("chevron-down").paint(painter, box)
+        painter.end()
 
 
 class QueryForm(QWidget):
@@ -38,9 +53,9 @@ class QueryForm(QWidget):
         super().__init__()
         flow = FlowLayout(gap=8)
         self.setLayout(flow)
-        self.peer = QComboBox()
+        self.peer = _Choice()
         self.peer.addItems(peers)
-        self.peer.setMinimumWidth(120)
+        self.peer.setMinimumWidth(100)
         self.peer.setAccessibleName("PACS")
         flow.add(_under("PACS", self.peer))
         self.fields: dict[str, QLineEdit] = {}
@@ -54,7 +69,7 @@ class QueryForm(QWidget):
             flow.add(_under(told, line))
         self.search = button("Search", "search", "primary", "Ask the PACS (Return)")
         self.search.clicked.connect(self._on_search)
-        clears = button("Clear", "", "quiet", "Empty all fields")
+        clears = button("", "reset", "quiet", "Empty all fields")
         clears.clicked.connect(self.clear)
         flow.add(_under("", self.search))
         flow.add(_under("", clears))

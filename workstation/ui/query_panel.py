@@ -5,14 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QGuiApplication
-from PySide6.QtWidgets import QHBoxLayout, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QScrollArea,
+    QSizePolicy,
+    QStackedWidget,
+    QVBoxLayout,
+    QWidget,
+)
 
 from workstation.ui.panel_parts import RunningLine, WrappedText, as_panel, button, label
 from workstation.ui.query_form import QueryForm
 from workstation.ui.study_table import Stage, StudyRow, StudyTable
 
+_HEIGHT = 290
 _HINT = "Fill in one field or more and search. Then retrieve a study with Return or a double click."
 _NO_PEERS = "No PACS is set up yet. Put one into the settings file and start the program again:"
 _EXAMPLE = """[[pacs_peers]]
@@ -66,7 +74,9 @@ class QueryPanel(QWidget):
         )  # fmt: skip
         closes = button("Close", "close", "quiet", "Hide this panel (F8)")
         self._pages = QStackedWidget()
+        as_panel(self._pages)
         for page in (self._hint, self.table, _no_peers(settings_file)):
+            page.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
             self._pages.addWidget(page)
         self._lay_out(closes)
         self._has_peers = bool(peers)
@@ -83,17 +93,21 @@ class QueryPanel(QWidget):
         self.running.retry_requested.connect(self.retry_requested)
         self.refresh()
 
+    def sizeHint(self) -> QSize:
+        """Ask for some rows of the table and leave the rest to the images."""
+        return QSize(super().sizeHint().width(), _HEIGHT)
+
     def _lay_out(self, closes: QWidget) -> None:
         top = QHBoxLayout()
-        top.setContentsMargins(10, 6, 4, 0)
+        top.setContentsMargins(10, 6, 10, 0)
         top.addWidget(self.form, 1)
-        top.addWidget(closes, 0, Qt.AlignmentFlag.AlignTop)
         buttons = QHBoxLayout()
         buttons.setContentsMargins(10, 0, 10, 6)
         for one in (self._retrieve, self._open, self.priors):
             buttons.addWidget(one)
         buttons.addStretch(1)
         buttons.addWidget(self._count)
+        buttons.addWidget(closes)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(6)
@@ -171,15 +185,19 @@ class QueryPanel(QWidget):
 
 def _no_peers(settings_file: Path) -> QWidget:
     page = QWidget()
-    page.setProperty("role", "bare")
     column = QVBoxLayout(page)
-    column.setContentsMargins(10, 4, 10, 4)
-    column.addWidget(label(f"{_NO_PEERS} {settings_file}", "dim"))
+    column.setContentsMargins(10, 0, 10, 4)
+    line = QHBoxLayout()
+    copies = button("Copy the example", "copy")
+    copies.clicked.connect(lambda: QGuiApplication.clipboard().setText(_EXAMPLE))
+    line.addWidget(label(f"{_NO_PEERS} {settings_file}", "dim"), 1)
+    line.addWidget(copies, 0, Qt.AlignmentFlag.AlignTop)
+    column.addLayout(line)
     text = WrappedText()
     text.setPlainText(_EXAMPLE)
     column.addWidget(text)
-    copies = button("Copy the example", "copy")
-    copies.clicked.connect(lambda: QGuiApplication.clipboard().setText(_EXAMPLE))
-    column.addWidget(copies, 0, Qt.AlignmentFlag.AlignLeft)
     column.addStretch(1)
-    return page
+    scroll = QScrollArea()
+    scroll.setWidgetResizable(True)
+    scroll.setWidget(page)
+    return scroll

@@ -16,8 +16,14 @@ from PySide6.QtCore import (
     Qt,
     Signal,
 )
-from PySide6.QtGui import QColor, QKeyEvent
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView
+from PySide6.QtGui import QColor, QKeyEvent, QPalette
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+)
 
 from workstation.ui import palette
 
@@ -26,8 +32,8 @@ if TYPE_CHECKING:
 
 _Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = (
-    ("Patient", 170), ("Patient ID", 100), ("Born", 88), ("Study date", 88), ("Modality", 70),
-    ("Description", 210), ("Accession", 100), ("Images", 62), ("Retrieval", 190),
+    ("Patient", 150), ("Patient ID", 90), ("Born", 94), ("Study date", 100), ("Modality", 72),
+    ("Description", 200), ("Accession", 90), ("Images", 62), ("Retrieval", 184),
 )  # fmt: skip
 _COUNT, _STATE = 7, 8
 
@@ -142,6 +148,17 @@ class _Model(QAbstractTableModel):
         return None
 
 
+class _Coloured(QStyledItemDelegate):
+    """Keeps a text's colour where its row is selected."""
+
+    def initStyleOption(self, option: QStyleOptionViewItem, index: _Index) -> None:
+        """Take the colour of the model for both."""
+        super().initStyleOption(option, index)
+        colour = index.data(Qt.ItemDataRole.ForegroundRole)
+        if isinstance(colour, QColor):
+            option.palette.setColor(QPalette.ColorRole.HighlightedText, colour)
+
+
 class StudyTable(QTableView):
     """The table; sorted by a click on a column.
 
@@ -168,6 +185,7 @@ class StudyTable(QTableView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setShowGrid(False)
         self.setWordWrap(False)
+        self.setItemDelegateForColumn(_STATE, _Coloured(self))
         self.setTabKeyNavigation(False)
         self.setSortingEnabled(True)
         self.horizontalHeader().setSortIndicator(3, Qt.SortOrder.DescendingOrder)
