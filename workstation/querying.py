@@ -69,6 +69,12 @@ class Querying(QObject):
         self.logins.given.connect(self._retry)
         opening.opened.connect(self._on_opened)
         self._on_opened()
+        for one in settings.dicomweb_peers:
+            if not one.verify:
+                text = (
+                    f"The certificate of '{one.name}' is not verified: anybody on the way can read."
+                )
+                window.notifications.show(text, Severity.WARNING)
 
     def actions(self) -> tuple[Action, ...]:
         """Give the table of the menu PACS."""

@@ -2,83 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 import os
-import threading
-from collections.abc import Callable, Iterator
+import socket
+from collections.abc import Callable
 from pathlib import Path
 
-import pydicom
 import pytest
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton
+from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from tests.io.pacs.conftest import (
-    PASSWORD,
-    CuttingProxy,
-    Running,
-    free_port,
-    start_orthanc,
-    web_settings,
-)
+from tests.end_to_end.pacs import Pacs
+from tests.io.pacs.conftest import PASSWORD, CuttingProxy, free_port
 from workstation.app import Workstation
 from workstation.archive import studies, worklist
 from workstation.archive.archive import open_archive
 from workstation.archive.worklist import WorklistQuery
-from workstation.io.pacs.send import send
+from workstation.io.pacs import retrieve
+from workstation.io.pacs.patience import Patience
 from workstation.settings import DicomwebPeer, PacsPeer, Settings
 from workstation.ui.study_table import Stage
 
 WAIT = 30_000
-STUDIES = {
-    "now": ("9.1", "20260110", "Chest follow-up", 24),
-    "prior": ("9.2", "20250110", "Chest", 12),
-    "older": ("9.3", "20240110", "Abdomen", 6),
-}
-
-
-def _fill(folder: Path, bundled: Path) -> dict[str, list[Path]]:
-    """Studies of one patient, and one of a namesake number, out of the bundled scan."""
-    sources = sorted(bundled.rglob("*.dcm"))
-    made: dict[str, list[Path]] = {}
-    for name, (uid, day, description, count) in {
-        **STUDIES, "other": ("9.4", "20230110", "Head", 3)
-    }.items():  # fmt: skip
-        made[name] = []
-        for number in range(count):
-            dataset = pydicom.dcmread(sources[number * (len(sources) // count)])
-            dataset.PatientID, dataset.PatientName = "PAT-7", "Canary^Yellow"
-            dataset.PatientBirthDate = "19990101" if name == "other" else "19500102"
-            dataset.StudyInstanceUID, dataset.SeriesInstanceUID = uid, f"{uid}.1"
-            dataset.SOPInstanceUID = f"{uid}.1.{number + 1}"
-            dataset.file_meta.MediaStorageSOPInstanceUID = dataset.SOPInstanceUID
-            dataset.StudyDate, dataset.StudyDescription = day, description
-            dataset.SeriesDescription, dataset.AccessionNumber = "thin", f"A-{uid}"
-            dataset.InstanceNumber = number + 1
-            made[name].append(folder / f"{name}-{number}.dcm")
-            dataset.save_as(made[name][-1])
-    return made
-
-
-class Pacs:
-    """An Orthanc, and the files that it was sent."""
-
-    def __init__(self, running: Running, url: str, files: dict[str, list[Path]]) -> None:
-        self.peer, self.url, self.files = running.peer, url, files
-
-
-@pytest.fixture(scope="module")
-def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
-    values = web_settings()
-    running = start_orthanc(tmp_path_factory.mktemp("orthanc"), free_port(), **values)
-    files = _fill(tmp_path_factory.mktemp("files"), Settings().study)
-    from workstation.io.pacs.peer import Local
-
-    every = [path for paths in files.values() for path in paths]
-    assert len(send(Local(), running.peer, every, threading.Event()).taken) == len(every)
-    yield Pacs(running, f"http://127.0.0.1:{values['HttpPort']}/dicom-web", files)
-    running.close()
 
 
 @pytest.fixture
@@ -97,11 +44,11 @@ def shown(qtbot: QtBot, workstation_of: Callable[..., Workstation]) -> Workstati
     return workstation
 
 
-def photograph(workstation: Workstation, name: str) -> None:
+def photograph(workstation: Workstation, name: str, widget: QWidget | None = None) -> None:
     """Keep a picture where TOMOSCRIBE_SHOTS says so, for people to look at."""
     if folder := os.environ.get("TOMOSCRIBE_SHOTS"):
         QTest.qWait(700)
-        workstation.window.grab().save(str(Path(folder) / f"{name}.png"))
+        (widget or workstation.window).grab().save(str(Path(folder) / f"{name}.png"))
 
 
 def texts(widget: object) -> str:
@@ -148,28 +95,24 @@ def archived(settings: Settings) -> dict[str, int]:
         archive.close()
 
 
-@pytest.mark.parametrize(
-    ("typed", "descriptions"),
-    [
-        ({"patient_name": "canary"}, {"Chest follow-up", "Chest", "Abdomen", "Head"}),
-        (
-            {"patient_id": "PAT-7", "modality": "ct"},
-            {"Chest follow-up", "Chest", "Abdomen", "Head"},
-        ),
-        ({"accession_number": "A-9.2"}, {"Chest"}),
-        ({"description": "follow"}, {"Chest follow-up"}),
-        ({"date_from": "2024-01-01", "date_to": "2025-12-31"}, {"Chest", "Abdomen"}),
-    ],
-)
-def test_the_usual_fields(
-    qtbot: QtBot, shown: Workstation, typed: dict[str, str], descriptions: set[str]
-) -> None:
-    look_for(qtbot, shown, **typed)
-    found(qtbot, shown, len(descriptions))
-    assert set(cells(shown, 5)) == descriptions
-    newest = sorted(cells(shown, 3), reverse=True)
-    assert cells(shown, 3) == newest, "newest first"
-    shown.query.form.clear()
+FIELDS = [
+    ({"patient_name": "phantom"}, {"Chest follow-up", "Chest", "Abdomen", "Head"}),
+    ({"patient_id": "PAT-7", "modality": "mr"}, set()),
+    ({"patient_id": "PAT-7", "modality": "ct", "description": "follow"}, {"Chest follow-up"}),
+    ({"accession_number": "A-9.2"}, {"Chest"}),
+    ({"date_from": "2024-01-01", "date_to": "2025-12-31"}, {"Chest", "Abdomen"}),
+]
+
+
+def test_the_usual_fields(qtbot: QtBot, shown: Workstation) -> None:
+    for typed, descriptions in FIELDS:
+        shown.query.form.clear()
+        look_for(qtbot, shown, **typed)
+        found(qtbot, shown, len(descriptions))
+        assert set(cells(shown, 5)) == descriptions
+        newest = sorted(cells(shown, 3), reverse=True)
+        assert cells(shown, 3) == newest, "newest first"
+        assert descriptions or "Nothing was found" in texts(shown.query)
 
 
 def test_a_study_comes_into_the_archive_and_opens(
@@ -177,9 +120,9 @@ def test_a_study_comes_into_the_archive_and_opens(
 ) -> None:
     assert "Fill in one field" in texts(shown.query)
     photograph(shown, "query-empty")
-    look_for(qtbot, shown, patient_name="Canary")
+    look_for(qtbot, shown, patient_name="Phantom")
     found(qtbot, shown, 4)
-    assert cells(shown, 0)[0] == "Canary Yellow"
+    assert cells(shown, 0)[0] == "Phantom Maria"
     table = shown.query.table
     table.setFocus()
     table.selectRow(0)
@@ -195,8 +138,13 @@ def test_a_study_comes_into_the_archive_and_opens(
 
 
 def test_priors_in_one_click(
-    qtbot: QtBot, shown: Workstation, settings: Settings, pacs: Pacs
+    qtbot: QtBot,
+    shown: Workstation,
+    settings: Settings,
+    pacs: Pacs,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
+    caplog.set_level(logging.DEBUG)
     with qtbot.waitSignal(shown.opening.loaded, timeout=WAIT):
         shown.opening.open_paths(pacs.files["now"])
     push(qtbot, shown.query, "Priors of the open patient")
@@ -210,12 +158,20 @@ def test_priors_in_one_click(
     assert archived(settings) == {"Chest": 12, "Abdomen": 6}
     assert shown.reading.volume.series.study_description == "Chest follow-up", "it stays open"
     assert "birth date is another one" in texts(shown.window)
+    assert "files imported" in caplog.text
+    assert "Phantom" not in caplog.text
+    assert "PAT-7" not in caplog.text
     photograph(shown, "query-priors")
 
 
 def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
-    qtbot: QtBot, workstation_of: Callable[..., Workstation], settings: Settings, pacs: Pacs
+    qtbot: QtBot,
+    workstation_of: Callable[..., Workstation],
+    settings: Settings,
+    pacs: Pacs,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(retrieve, "Patience", lambda: Patience(attempts=2, pause=0.05))
     proxy = CuttingProxy(pacs.peer.port, 2_500_000, cuts=0)
     settings.pacs_peers[0].port = proxy.port
     settings.pacs_peers[0].associations = 1
@@ -249,11 +205,11 @@ def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
 def test_cancelled_and_gone_on_by_dicomweb_with_a_login(
     qtbot: QtBot, shown: Workstation, settings: Settings
 ) -> None:
-    look_for(qtbot, shown, "hall web", patient_name="Canary")
+    look_for(qtbot, shown, "hall web", patient_name="Phantom")
     logins = shown.querying.logins
     qtbot.waitUntil(lambda: logins.dialog is not None and logins.dialog.isVisible(), timeout=WAIT)
     assert "no keyring" in texts(logins.dialog)
-    photograph(shown, "query-login")
+    photograph(shown, "query-login", logins.dialog)
     line = logins.dialog.line
     assert line.echoMode() is QLineEdit.EchoMode.Password
     qtbot.keyClicks(line, "wrong")
@@ -292,11 +248,26 @@ def test_a_peer_that_is_not_there_is_told(
     settings.pacs_peers[0].port = free_port()
     workstation = workstation_of(settings=settings)
     workstation.querying.toggle()
-    look_for(qtbot, workstation, patient_name="Canary")
+    look_for(qtbot, workstation, patient_name="Phantom")
     qtbot.waitUntil(lambda: "Nobody listens" in texts(workstation.query), timeout=WAIT)
     photograph(workstation, "query-nobody")
     look_for(qtbot, workstation, patient_name="", date_from="yesterday")
     assert "'yesterday' is no date" in texts(workstation.query)
+
+
+def test_silence_stops_no_window_and_is_cancelled(
+    qtbot: QtBot, workstation_of: Callable[..., Workstation], settings: Settings
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.pacs_peers[0].port = silent.getsockname()[1]
+        workstation = workstation_of(settings=settings)
+        workstation.querying.toggle()
+        look_for(qtbot, workstation, patient_name="Phantom")
+        qtbot.waitUntil(lambda: "asking hall" in texts(workstation.query), timeout=1000)
+        assert workstation.querying.is_busy
+        push(qtbot, workstation.query, "Cancel")
+        assert not workstation.querying.is_busy
+        assert "asking" not in texts(workstation.query)
 
 
 def test_without_a_peer_the_panel_says_how_to_add_one(

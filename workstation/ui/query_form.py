@@ -14,13 +14,13 @@ from workstation.ui.panel_parts import button, label
 from workstation.ui.theme import icon
 
 _FIELDS = (
-    ("patient_name", "Patient name", 130, ""),
-    ("patient_id", "Patient ID", 90, ""),
-    ("accession_number", "Accession", 90, ""),
-    ("date_from", "From", 92, "2026-01-31"),
-    ("date_to", "To", 92, "2026-01-31"),
-    ("modality", "Modality", 54, "CT"),
-    ("description", "Description", 110, ""),
+    ("patient_name", "Patient name", 124, ""),
+    ("patient_id", "Patient ID", 84, ""),
+    ("accession_number", "Accession", 84, ""),
+    ("date_from", "From", 100, "2026-01-31"),
+    ("date_to", "To", 100, "2026-01-31"),
+    ("modality", "Modality", 60, "CT"),
+    ("description", "Description", 108, ""),
 )
 _ARROW = 14
 _WILD = frozenset("*?")
