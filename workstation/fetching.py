@@ -111,11 +111,10 @@ class Fetching(QObject):
         row = self.current
         if row is None:
             return
-        row.arrived = step.arrived
+        row.arrived, row.paths = step.arrived, step.paths
         if isinstance(step, Arriving):
             self.changed.emit(row)
             return
-        row.paths = step.paths
         row.stage = Stage.KEPT if isinstance(step, Kept) else Stage.INCOMPLETE
         if isinstance(step, Partly) and step.reported is not None:
             row.reported = step.reported

@@ -265,8 +265,7 @@ class Querying(QObject):
         row, waiting = self._fetching.current, len(self._fetching.rows) - 1
         if row is not None:
             more = f", {waiting} more to come" if waiting else ""
-            total = row.answer.instance_count if row.reported is None else row.reported
-            fraction = min(row.arrived / total, 1.0) if total else None
+            fraction = min(row.arrived / row.total, 1.0) if row.total else None
             self._panel.running.run(f"retrieving {row.counted} images{more}", fraction)
         elif self._search is None:
             self._panel.running.hide()

@@ -6,7 +6,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING
@@ -28,10 +28,11 @@ _SECONDS_BETWEEN = 0.1
 
 @dataclass(frozen=True)
 class Arriving:
-    """How many images of a study are here, and of how many."""
+    """How many images of a study are here, of how many, and in which folders."""
 
     arrived: int
     reported: int | None
+    paths: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -79,11 +80,12 @@ def bring_study(
     keys = source.series_of(study_uid, cancelled)
     if not keys:
         raise NetworkError(f"The peer {source.shown} has no such study.")
-    yield Arriving(0, expected)
     folder = settings.data_folder / "retrieved"
+    begun = Arriving(0, expected, _folders(folder, keys))
+    yield begun
 
     def call(tell: Callable[[Arriving], None]) -> tuple[Retrieval, ...]:
-        return source.retrieve(keys, folder, cancelled, _Counter(expected, tell).note)
+        return source.retrieve(keys, folder, cancelled, _Counter(begun, tell).note)
 
     retrievals = yield from telling(call)
     if all(one.complete for one in retrievals):
@@ -92,11 +94,18 @@ def bring_study(
         yield _partly(retrievals)
 
 
+def _folders(folder: Path, keys: Sequence[SeriesKey]) -> tuple[Path, ...]:
+    from workstation.io.pacs.store import InstanceStore
+
+    store = InstanceStore(folder)
+    return tuple(store.series_folder(key.study_uid, key.series_uid) for key in keys)
+
+
 class _Counter:
     """Sums up what the series of a study tell, a few times a second."""
 
-    def __init__(self, expected: int | None, tell: Callable[[Arriving], None]) -> None:
-        self._expected, self._tell = expected, tell
+    def __init__(self, begun: Arriving, tell: Callable[[Arriving], None]) -> None:
+        self._begun, self._tell = begun, tell
         self._arrived: dict[SeriesKey, int] = {}
         self._lock = threading.Lock()
         self._told = 0.0
@@ -106,10 +115,10 @@ class _Counter:
             self._arrived[progress.key] = max(progress.arrived, self._arrived.get(progress.key, 0))
             count = sum(self._arrived.values())
             now = time.monotonic()
-            if now - self._told < _SECONDS_BETWEEN and count != self._expected:
+            if now - self._told < _SECONDS_BETWEEN and count != self._begun.reported:
                 return
             self._told = now
-        self._tell(Arriving(count, self._expected))
+        self._tell(replace(self._begun, arrived=count))
 
 
 def _partly(retrievals: Sequence[Retrieval]) -> Partly:

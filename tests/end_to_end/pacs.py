@@ -13,7 +13,7 @@ from workstation.io.pacs.send import send
 from workstation.settings import Settings
 
 STUDIES = {
-    "now": ("9.1", "20260110", "Chest follow-up", 24),
+    "now": ("9.1", "20260110", "Chest follow-up", 55),
     "prior": ("9.2", "20250110", "Chest", 12),
     "older": ("9.3", "20240110", "Abdomen", 6),
 }

@@ -14,7 +14,7 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
-from tests.end_to_end.pacs import Pacs
+from tests.end_to_end.pacs import STUDIES, Pacs
 from tests.io.pacs.conftest import PASSWORD, CuttingProxy, free_port
 from workstation.app import Workstation
 from workstation.archive import studies, worklist
@@ -26,6 +26,7 @@ from workstation.settings import DicomwebPeer, PacsPeer, Settings
 from workstation.ui.study_table import Stage
 
 WAIT = 30_000
+NOW = STUDIES["now"][3]
 
 
 @pytest.fixture
@@ -130,9 +131,9 @@ def test_a_study_comes_into_the_archive_and_opens(
     with qtbot.waitSignal(shown.opening.loaded, timeout=WAIT):
         qtbot.keyClick(table, Qt.Key.Key_Return)
     assert shown.reading.volume.series.study_description == "Chest follow-up"
-    assert shown.reading.volume.series.count == 24
+    assert shown.reading.volume.series.count == NOW
     assert cells(shown, 8)[0] == "in the archive"
-    assert archived(settings) == {"Chest follow-up": 24}
+    assert archived(settings) == {"Chest follow-up": NOW}
     assert not list((settings.data_folder / "retrieved").rglob("*.dcm"))
     photograph(shown, "query-opened")
 
@@ -186,20 +187,20 @@ def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
     workstation.query.table.selectRow(0)
     push(qtbot, workstation.query, "Retrieve")
     qtbot.waitUntil(lambda: row.stage is Stage.INCOMPLETE, timeout=WAIT)
-    assert 0 < row.arrived < 24
-    assert cells(workstation, 8) == [f"⚠ INCOMPLETE {row.arrived} of 24"]
+    assert 0 < row.arrived < NOW
+    assert cells(workstation, 8) == [f"⚠ INCOMPLETE {row.arrived} of {NOW}"]
     assert archived(settings) == {}, "no part comes into the archive"
     with qtbot.waitSignal(workstation.opening.loaded, timeout=WAIT):
         push(qtbot, workstation.query, "Open")
     badges = texts(workstation.window.strip)
-    assert f"INCOMPLETE {row.arrived} of 24" in badges
+    assert f"INCOMPLETE {row.arrived} of {NOW}" in badges
     photograph(workstation, "query-incomplete")
     before, settings.pacs_peers[0].port = row.arrived, pacs.peer.port
     proxy.close()
     push(qtbot, workstation.query, "Resume")
     qtbot.waitUntil(lambda: row.stage is Stage.KEPT, timeout=WAIT)
-    assert row.arrived == 24 > before
-    assert archived(settings) == {"Chest follow-up": 24}
+    assert row.arrived == NOW > before
+    assert archived(settings) == {"Chest follow-up": NOW}
 
 
 def test_cancelled_and_gone_on_by_dicomweb_with_a_login(
@@ -235,9 +236,12 @@ def test_cancelled_and_gone_on_by_dicomweb_with_a_login(
     shown.querying.retrieve([row], False)
     qtbot.waitUntil(lambda: bool(stop), timeout=WAIT)
     assert row.stage is Stage.INCOMPLETE
+    with qtbot.waitSignal(shown.opening.loaded, timeout=WAIT):
+        shown.querying.open(row)
+    assert "INCOMPLETE" in texts(shown.window.strip)
     shown.querying.retrieve([row], False)
     qtbot.waitUntil(lambda: row.stage is Stage.KEPT, timeout=WAIT)
-    assert archived(settings) == {"Chest follow-up": 24}
+    assert archived(settings) == {"Chest follow-up": NOW}
     written = [path for path in settings.data_folder.rglob("*") if path.is_file()]
     assert not [path for path in written if PASSWORD.encode() in path.read_bytes()]
 

@@ -6,13 +6,13 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QDialog,
-    QDialogButtonBox,
+    QHBoxLayout,
     QLineEdit,
     QVBoxLayout,
     QWidget,
 )
 
-from workstation.ui.panel_parts import label
+from workstation.ui.panel_parts import button, label
 
 
 class LoginDialog(QDialog):
@@ -35,18 +35,21 @@ class LoginDialog(QDialog):
         self.line.setAccessibleName(heading)
         self.keep = QCheckBox("Keep it in this computer's keyring")
         self.keep.setVisible(can_keep)
-        buttons = QDialogButtonBox(
-            QDialogButtonBox.StandardButton.Ok | QDialogButtonBox.StandardButton.Cancel
-        )
-        buttons.accepted.connect(self._on_accepted)
-        buttons.rejected.connect(self.reject)
+        enters, cancels = button("Log in", "", "primary"), button("Cancel")
+        enters.clicked.connect(self._on_accepted)
+        cancels.clicked.connect(self.reject)
+        self.line.returnPressed.connect(self._on_accepted)
+        buttons = QHBoxLayout()
+        buttons.addStretch(1)
+        buttons.addWidget(enters)
+        buttons.addWidget(cancels)
         column = QVBoxLayout(self)
         column.addWidget(label(heading))
         column.addWidget(self.line)
         column.addWidget(self.keep)
         if remark:
             column.addWidget(label(remark, "dim"))
-        column.addWidget(buttons)
+        column.addLayout(buttons)
 
     @Slot()
     def _on_accepted(self) -> None:

@@ -153,7 +153,7 @@ class QueryPanel(QWidget):
         """Bring the buttons up to date with what is selected."""
         stages = {row.stage for row in self.table.selected}
         busy = bool(stages & {Stage.WAITING, Stage.RUNNING})
-        self._retrieve.setEnabled(bool(stages) and not busy)
+        self._retrieve.setEnabled(bool(stages - {Stage.KEPT}) and not busy)
         broken = bool(stages & {Stage.INCOMPLETE, Stage.FAILED})
         self._retrieve.setText("Resume" if broken else "Retrieve")
         here = stages in ({Stage.KEPT}, {Stage.INCOMPLETE})

@@ -83,12 +83,18 @@ class StudyRow:
     @property
     def counted(self) -> str:
         """``12 of 30``."""
-        total = self.answer.instance_count if self.reported is None else self.reported
-        return f"{self.arrived} of {'?' if total is None else total}"
+        return f"{self.arrived} of {'?' if self.total is None else self.total}"
+
+    @property
+    def total(self) -> int | None:
+        """How many images the peer says there are."""
+        return self.answer.instance_count if self.reported is None else self.reported
 
     @property
     def state(self) -> str:
         """What the last column says."""
+        if self.stage is Stage.INCOMPLETE and self.arrived == self.total:
+            return "⚠ not in the archive yet"
         return {
             Stage.FOUND: "",
             Stage.WAITING: "waiting",
