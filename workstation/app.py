@@ -25,6 +25,7 @@ from workstation.keeping import Keeping
 from workstation.model_port import load_engine
 from workstation.opening import Opening
 from workstation.prior_search import PriorSearch
+from workstation.querying import Querying, query_panel
 from workstation.settings import RESOURCES, Settings
 from workstation.tasks.job import cancel_all
 from workstation.tasks.pump import EngineFactory, Pump
@@ -81,6 +82,7 @@ class Workstation(QObject):
         self.explaining = Explaining(self.pump, self.reading, panels, self.consulting)
         self.choosing = Choosing(self.window, self.opening, self.export_report)
         self.archive = ArchiveWindow(settings, self._archive_parts())
+        self.querying = Querying(settings, self.window, self.query, self.opening, self.reading)
         self._connect()
         self._make_actions()
         self.window.recall()
@@ -97,6 +99,7 @@ class Workstation(QObject):
         self.report = ReportPanel()
         self.ask = AskPanel(ready_questions(RESOURCES / "questions.toml"))
         self.similar = SimilarPanel()
+        self.query = query_panel(self._settings)
         self.window = MainWindow(
             self.images,
             {
@@ -104,6 +107,7 @@ class Workstation(QObject):
                 "report": self.report,
                 "ask": self.ask,
                 "similar": self.similar,
+                "pacs": self.query,
             },
             QSettings(str(self._settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
         )
@@ -153,8 +157,8 @@ class Workstation(QObject):
             is_busy=self._is_busy,
             has_beside=lambda: self.images.beside is not None,
         )
-        own = self.archive.actions()
-        actions = (*own, *desk_actions(desk), *view_actions(self.reading, presets))
+        own, pacs = self.archive.actions(), self.querying.actions()
+        actions = (*own, *desk_actions(desk), *pacs, *view_actions(self.reading, presets))
         self.window.set_actions(actions)
         self.window.refresh_actions()
         self._keys = ShortcutsOverlay(actions, self.window)

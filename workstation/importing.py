@@ -15,6 +15,7 @@ from workstation.core.errors import CancelledError, InputError
 from workstation.core.study import Series
 from workstation.io.facts import FileFacts
 from workstation.io.formats import volume_suffix
+from workstation.io.incomplete import incomplete_in
 from workstation.io.index import Survey, surveying
 from workstation.io.pool import WorkerPool
 
@@ -87,13 +88,12 @@ def importing(
         raise CancelledError("Cancelled; nothing was imported.")
     _demand_some(found, paths)
     stay = [] if copy else [path.absolute() for path in paths]
-    arrivals = _arrivals(found, stay)
+    arrivals, taken = _arrivals(found, stay, added)
     far = ImportProgress(0, sum(len(new.files) for new in arrivals), 0, len(arrivals))
     for new in arrivals:
         added.add((yield from _added(archive, _without_halves(new, added), cancelled, far)))
         far = replace(far, files=far.files + len(new.files), series=far.series + 1)
         yield far
-    taken = {file.path for new in arrivals for file in new.files}
     added.duplicates += len(found.facts.keys() - taken)
     _LOG.info("%d files imported, %d there already", added.files, added.duplicates)
     return added
@@ -127,19 +127,29 @@ def _surveyed(
         yield ImportProgress(step.files_done, step.files_total)
 
 
-def _arrivals(found: Survey, stay: Sequence[Path]) -> list[NewSeries]:
-    """Make one arrival of each series; parts that the reader sees apart may be one to DICOM."""
+def _arrivals(
+    found: Survey, stay: Sequence[Path], added: Added
+) -> tuple[list[NewSeries], set[Path]]:
+    """Make one arrival of each series, and list the files that were looked at.
+
+    Parts that the reader sees apart may be one series to DICOM. What a PACS sent in part only
+    is left out.
+    """
     arrivals: dict[str, NewSeries] = {}
     done: set[Path] = set()
     for series in found.series:
         files = [path for path in series.files if path not in done]
         done.update(files)
+        if (part := incomplete_in(files)) is not None:
+            reason = f"only {part.text} images of it were retrieved; retrieve the rest first"
+            added.skipped.append((files[0].parent, reason))
+            continue
         new = _new_series(series, files, found.facts, stay)
         one = arrivals.get(new.key)
         if one is not None:
             new = replace(one, files=one.files + new.files, missing=one.missing + new.missing)
         arrivals[new.key] = new
-    return list(arrivals.values())
+    return list(arrivals.values()), done
 
 
 def _demand_some(found: Survey, paths: Sequence[Path]) -> None:

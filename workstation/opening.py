@@ -56,7 +56,7 @@ class Opening(QObject):
         notifications: Notifications,
     ) -> None:
         super().__init__()
-        self._reading, self._pool, self._panel = reading, pool, panel
+        self._reading, self.pool, self._panel = reading, pool, panel
         self._strip, self._notifications = strip, notifications
         self._scan: Job | None = None
         self._load: Job | None = None
@@ -81,7 +81,7 @@ class Opening(QObject):
         self._panel.begin(f"reading {name or given[0].name or given[0]} …")
 
         def work(cancelled: Event) -> Iterator[object]:
-            yield from scan(given, cancelled, self._pool)
+            yield from scan(given, cancelled, self.pool)
 
         self._scan = Job(work)
         self._scan.step.connect(self._on_found)
@@ -124,7 +124,7 @@ class Opening(QObject):
         self._series = series
 
         def work(cancelled: Event) -> Iterator[object]:
-            yield from load(series, cancelled, self._pool)
+            yield from load(series, cancelled, self.pool)
 
         self._load = Job(work)
         self._load.step.connect(self._on_loaded)

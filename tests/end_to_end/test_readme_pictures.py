@@ -13,13 +13,14 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from tests.archive.series_files import a_series, typed, write_files
+from tests.end_to_end.pacs import Pacs
 from workstation.app import Workstation
 from workstation.archive.intake import add_series
 from workstation.archive.report_archive import ReportArchive
 from workstation.core.display import Window
 from workstation.core.session import Pane
 from workstation.core.study import Patient
-from workstation.settings import Settings
+from workstation.settings import PacsPeer, Settings
 
 
 @pytest.fixture
@@ -152,3 +153,25 @@ def test_picture_of_the_worklist(
     for card in list(opened.notifications._cards):
         card.closed.emit(card)
     assert _colours(keep(opened, "worklist")) > 20
+
+
+def test_picture_of_the_pacs(
+    qtbot: QtBot,
+    workstation_of: Callable[..., Workstation],
+    settings: Settings,
+    pacs: Pacs,
+    keep: Callable[[Workstation, str], QImage],
+) -> None:
+    peer = PacsPeer(name="hospital", ae_title="ORTHANC", host="127.0.0.1", port=pacs.peer.port)
+    workstation = workstation_of(settings=settings.model_copy(update={"pacs_peers": [peer]}))
+    with qtbot.waitSignals([workstation.opening.loaded, workstation.pump.loaded], timeout=60_000):
+        workstation.opening.open_paths(pacs.files["now"])
+    workstation.window.resize(QSize(1440, 810))
+    volume_pane = workstation.images.pane(Pane.VOLUME)
+    qtbot.waitUntil(lambda: volume_pane.picture is not None, timeout=60_000)
+    workstation.querying.priors()
+    qtbot.waitUntil(lambda: not workstation.querying.is_busy, timeout=60_000)
+    assert len(workstation.query.table.rows) == 3
+    workstation.query.table.selectRow(0)
+    qtbot.wait(1500)
+    assert _colours(keep(workstation, "pacs")) > 50

@@ -9,7 +9,7 @@ import threading
 import time
 import zipfile
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from workstation.io.channel import Message
 from workstation.io.facts import FileFacts
 from workstation.io.formats import FORMATS, volume_suffix
 from workstation.io.grouping import group_series
+from workstation.io.incomplete import MARK, incomplete_in
 from workstation.io.pool import WorkerPool
 from workstation.io.thumbnail import from_message
 from workstation.io.unpack import SkippedFile, unpack
@@ -101,7 +102,7 @@ def scan(
     state = _Scan(len(files), skipped)
     yield ScanProgress(0, len(files), "")
     yield from _read_headers(others, state, cancelled, pool)
-    found, notices = group_series(state.facts)
+    found, notices = _grouped(state.facts)
     found += _volume_series(volumes, skipped, cancelled, pool)
     if cancelled.is_set():
         return
@@ -130,11 +131,22 @@ def surveying(
     state = _Scan(len(files), skipped)
     others = [path for path in files if not volume_suffix(path)]
     yield from _read_headers(others, state, cancelled, pool)
-    found, notices = group_series(state.facts)
+    found, notices = _grouped(state.facts)
     volumes = [path for path in files if volume_suffix(path)]
     found += _volume_series(volumes, skipped, cancelled, pool)
     facts = {Path(one.path): one for one in state.facts}
     return Survey(tuple(found), facts, tuple(skipped), tuple(notices))
+
+
+def _grouped(facts: list[FileFacts]) -> tuple[list[Series], list[Notice]]:
+    """Group into series, each of which says where it was retrieved in part only."""
+    found, notices = group_series(facts)
+    return [_with_mark(series) for series in found], notices
+
+
+def _with_mark(series: Series) -> Series:
+    part = incomplete_in(series.files)
+    return series if part is None else replace(series, notices=(part.notice, *series.notices))
 
 
 def list_files(
@@ -146,6 +158,8 @@ def list_files(
         for file in _walk(path, skipped):
             if cancelled.is_set():
                 return []
+            if file.name == MARK:
+                continue
             if reason := _not_regular(file):
                 skipped.append(SkippedFile(file, reason))
             elif _is_archive(file, chosen=file == path):

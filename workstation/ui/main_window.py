@@ -34,7 +34,8 @@ from workstation.ui.notifications import Notifications
 from workstation.ui.status_strip import StatusStrip
 from workstation.ui.theme import icon
 
-_MENUS = ("file", "worklist", "view", "window", "report", "layout", "help")
+_MENUS = ("file", "worklist", "view", "window", "report", "pacs", "layout", "help")
+_TITLES = {"pacs": "PACS"}
 _ICONS = {
     "file.open": "open",
     "worklist.show": "worklist",
@@ -53,7 +54,9 @@ _DOCK_AREAS = {
     "report": Qt.DockWidgetArea.RightDockWidgetArea,
     "ask": Qt.DockWidgetArea.RightDockWidgetArea,
     "similar": Qt.DockWidgetArea.RightDockWidgetArea,
+    "pacs": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
+_HIDDEN_AT_FIRST = ("pacs",)
 
 
 class MainWindow(QMainWindow):
@@ -107,11 +110,12 @@ class MainWindow(QMainWindow):
         self.resize(1360, 760)
 
     def _dock(self, name: str, panel: QWidget) -> QDockWidget:
-        dock = QDockWidget(name.capitalize(), self)
+        dock = QDockWidget(_TITLES.get(name, name.capitalize()), self)
         dock.setObjectName(name)
         panel.setMinimumWidth(250 if name == "series" else 300)
         dock.setWidget(panel)
         self.addDockWidget(_DOCK_AREAS[name], dock)
+        dock.setVisible(name not in _HIDDEN_AT_FIRST)
         return dock
 
     def _stack_right_docks(self) -> None:
@@ -180,7 +184,8 @@ class MainWindow(QMainWindow):
         """Menu of a group, made in the fixed order of the menu bar."""
         if not self._menus:
             for known in _MENUS:
-                self._menus[known] = self.menuBar().addMenu(f"&{known.capitalize()}")
+                title = _TITLES.get(known, known.capitalize())
+                self._menus[known] = self.menuBar().addMenu(f"&{title}")
         return self._menus[name]
 
     def _window_button(self) -> QToolButton:
@@ -268,7 +273,7 @@ class MainWindow(QMainWindow):
         for name, dock in self.docks.items():
             dock.setFloating(False)
             self.addDockWidget(_DOCK_AREAS[name], dock)
-            dock.show()
+            dock.setVisible(name not in _HIDDEN_AT_FIRST)
         self._stack_right_docks()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
