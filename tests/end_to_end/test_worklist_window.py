@@ -300,6 +300,7 @@ def test_without_its_archive_the_window_says_so_and_reads_on(
     with qtbot.waitSignal(workstation.opening.loaded, timeout=30_000):
         workstation.opening.open_paths([_scan(tmp_path / "in")])
     assert workstation.reading.volume.complete
+    qtbot.waitUntil(lambda: workstation.report.session is not None, timeout=15_000)
     _type(qtbot, workstation, "Typed.")
     assert workstation.report.session.report.text == "Typed."
     archiving.toggle()
