@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QSettings, Slot
 
 from workstation.actions.desk_actions import Desk, desk_actions
 from workstation.actions.view_actions import view_actions
-from workstation.archive.report_session import ReportSession
+from workstation.archive_window import ArchiveWindow, Parts
 from workstation.choosing import Choosing
 from workstation.consulting import MODEL_WINDOWS, Consulting, Panels
 from workstation.core.display import read_window_presets
@@ -25,10 +25,11 @@ from workstation.keeping import Keeping
 from workstation.model_port import load_engine
 from workstation.opening import Opening
 from workstation.prior_search import PriorSearch
+from workstation.querying import Querying, query_panel
 from workstation.settings import RESOURCES, Settings
 from workstation.tasks.job import cancel_all
 from workstation.tasks.pump import EngineFactory, Pump
-from workstation.ui.ask_panel import AskPanel, ReadyQuestion
+from workstation.ui.ask_panel import AskPanel, ready_questions
 from workstation.ui.image_area import ImageArea
 from workstation.ui.main_window import MainWindow
 from workstation.ui.notification_log import NotificationLog
@@ -67,6 +68,7 @@ class Workstation(QObject):
         self.notifications = self.window.notifications
         self._keeping = Keeping(settings.archive_address, self.notifications)
         self.journal = self._keeping.journal
+        self._keeping.opened.connect(self.report.show_session)
         self.opening = Opening(
             self.reading, self.pool, self.series_panel, self.window.strip, self.notifications
         )
@@ -79,18 +81,25 @@ class Workstation(QObject):
         self.consulting = Consulting(self.pump, self.reading, panels, self.priors)
         self.explaining = Explaining(self.pump, self.reading, panels, self.consulting)
         self.choosing = Choosing(self.window, self.opening, self.export_report)
+        self.archive = ArchiveWindow(settings, self._archive_parts())
+        self.querying = Querying(settings, self.window, self.query, self.opening, self.reading)
         self._connect()
         self._make_actions()
         self.window.recall()
         for sentence in complaints:
             self.notifications.show(sentence, Severity.WARNING)
 
+    def _archive_parts(self) -> Parts:
+        return Parts(self.window, self.reading, self.pool, self.opening, self.consulting,
+                     self.report, self.series_panel, self._keeping)  # fmt: skip
+
     def _make_window(self) -> None:
         self.images = ImageArea(self.reading, RESOURCES / "volume_presets.toml")
         self.series_panel = SeriesPanel()
         self.report = ReportPanel()
-        self.ask = AskPanel(_ready_questions())
+        self.ask = AskPanel(ready_questions(RESOURCES / "questions.toml"))
         self.similar = SimilarPanel()
+        self.query = query_panel(self._settings)
         self.window = MainWindow(
             self.images,
             {
@@ -98,6 +107,7 @@ class Workstation(QObject):
                 "report": self.report,
                 "ask": self.ask,
                 "similar": self.similar,
+                "pacs": self.query,
             },
             QSettings(str(self._settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
         )
@@ -128,6 +138,7 @@ class Workstation(QObject):
             hide_evidence=self._hide_evidence,
             shows_evidence=lambda: self.reading.evidence is not None,
             save=self.report.save,
+            sign=self.report.sign,
             cancel=self.cancel,
             show_panel=self.window.raise_dock,
             model_windows=MODEL_WINDOWS,
@@ -146,7 +157,8 @@ class Workstation(QObject):
             is_busy=self._is_busy,
             has_beside=lambda: self.images.beside is not None,
         )
-        actions = (*desk_actions(desk), *view_actions(self.reading, presets))
+        own, pacs = self.archive.actions(), self.querying.actions()
+        actions = (*own, *desk_actions(desk), *pacs, *view_actions(self.reading, presets))
         self.window.set_actions(actions)
         self.window.refresh_actions()
         self._keys = ShortcutsOverlay(actions, self.window)
@@ -163,14 +175,9 @@ class Workstation(QObject):
         self.window.show_patient(volume.series)
         self.window.refresh_actions()
         current = self.report.session
-        if self.journal is None:
-            return
         if current is None or current.study_key != volume.series.study_key:
-            session = ReportSession(self.journal, volume.series.study_key, self._settings.author)
-            self.report.show_session(session)
-            if session.load_error is not None:
-                error = session.load_error
-                self.notifications.show(error.message, Severity.ERROR, error.details)
+            self.report.show_session(None)
+            self._keeping.open(volume.series.study_key, self._settings.author)
 
     @Slot(object)
     def _on_loaded(self, _volume: Volume) -> None:
@@ -233,6 +240,7 @@ class Workstation(QObject):
         except StorageError as error:
             self.notifications.show(error.message, Severity.ERROR, error.details)
         else:
+            self.archive.note("report exported", format=key)
             self.notifications.show(f"The unsigned draft was written to {path.name}.")
 
     @Slot(str, str)
@@ -274,6 +282,7 @@ class Workstation(QObject):
         """End every thread and process; the report is written first."""
         self.explaining.cancel()
         self.consulting.cancel()
+        self.archive.stop()
         self.report.show_session(None)
         if self.journal is not None:
             try:
@@ -283,13 +292,7 @@ class Workstation(QObject):
         self.opening.cancel_scan()
         self.opening.cancel_load()
         cancel_all(5000)
+        self.archive.close()
         self.pump.close()
         self.images.shut_down()
         self.pool.close()
-
-
-def _ready_questions() -> tuple[ReadyQuestion, ...]:
-    import tomllib
-
-    table = tomllib.loads((RESOURCES / "questions.toml").read_text(encoding="utf-8"))
-    return tuple(ReadyQuestion(q["text"], tuple(q["choices"])) for q in table["question"])

@@ -13,7 +13,7 @@ from typing import Any
 from workstation.archive import checking, studies, trash, worklist
 from workstation.archive.archive import Archive, open_archive
 from workstation.archive.arrivals import Added
-from workstation.archive.worklist import STATUSES, WorklistQuery, WorklistRow
+from workstation.archive.worklist import FAULTS, STATUSES, WorklistQuery, WorklistRow
 from workstation.core.errors import CancelledError, InputError, StorageError
 from workstation.importing import import_paths
 from workstation.io.pool import WorkerPool
@@ -35,7 +35,7 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse names no type 
     listed.add_argument("words", nargs="*", help="beginnings of names, ids, descriptions ...")
     listed.add_argument("--date", default="", metavar="DAY[..DAY]", help="2026, 2026-02 ...")
     listed.add_argument("--modality", default="")
-    listed.add_argument("--status", default="", choices=("", *STATUSES), metavar="STATUS")
+    listed.add_argument("--status", default="", choices=("", *STATUSES, *FAULTS), metavar="STATUS")
     listed.add_argument("--deleted", action="store_true", help="those that can be brought back")
     listed.add_argument("--count", type=int, default=50)
     verify = jobs.add_parser("verify", help="read every file and compare it with its checksum")
@@ -103,7 +103,10 @@ def _list(archive: Archive, given: argparse.Namespace) -> None:
 
 def _line(row: WorklistRow) -> str:
     cells = (f"{row.id:>6}", row.date or "-", row.modalities or "-", row.status, row.identity)
-    return "  ".join((*cells, row.name, row.description, f"({row.file_count} files)"))
+    told = [f"({row.file_count} files)"]
+    told += [f"INCOMPLETE: {row.missing} missing"] * (row.missing > 0)
+    told += [f"CONFLICTING: {row.conflicts}"] * (row.conflicts > 0)
+    return "  ".join((*cells, row.name, row.description, *told))
 
 
 def _days(text: str) -> tuple[str, str]:

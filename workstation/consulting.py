@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from uuid import uuid4
 
-from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from model_runtime import api
 from workstation.core.errors import ModelError, TomoscribeError
@@ -26,6 +26,8 @@ AUTOMATIC, AS_SHOWN = "auto", "shown"
 MODEL_WINDOWS = (AUTOMATIC, *(region.value for region in api.Region), AS_SHOWN)
 """Windows that the model can see a scan in: by body region, of one region, or as shown."""
 
+_NO_REPORT = "The report of this study is not open yet, so nothing can be drafted into it."
+
 
 class Kind(Enum):
     """What a request is for."""
@@ -42,6 +44,7 @@ class _Ask:
 
     kind: Kind
     words: str = ""
+    run_id: str = ""
     unshown: list[api.Token] = field(default_factory=list)
 
 
@@ -57,7 +60,15 @@ class Panels:
 
 
 class Consulting(QObject):
-    """Sends requests about the open scan and shows their events where they belong."""
+    """Sends requests about the open scan and shows their events where they belong.
+
+    Signals
+    -------
+    answered(str, str, str, Done)
+        The model drafted or answered to the end: what, in which run, to which question.
+    """
+
+    answered = Signal(str, str, str, object)
 
     def __init__(
         self, pump: Pump, reading: Reading, panels: Panels, priors: PriorSearch
@@ -93,14 +104,19 @@ class Consulting(QObject):
         """Have the model draft the report of the open scan."""
         if any(ask.kind is Kind.DRAFT for ask in self._asked.values()):
             return
-        if self._submit(api.Task.REPORT, _Ask(Kind.DRAFT)) is not None:
-            self._panels.report.begin_draft(f"draft-{uuid4().hex[:12]}")
+        if self._reading.volume is not None and self._panels.report.session is None:
+            self._panels.notifications.show(_NO_REPORT, Severity.WARNING)
+            return
+        run_id = f"draft-{uuid4().hex[:12]}"
+        if self._submit(api.Task.REPORT, _Ask(Kind.DRAFT, run_id=run_id)) is not None:
+            self._panels.report.begin_draft(run_id)
 
     @Slot(str, object)
     def ask(self, question: str, choices: Sequence[str] = ()) -> None:
         """Ask about the open scan."""
         self._panels.ask.begin(question, choices)
-        self._submit(api.Task.QUESTION, _Ask(Kind.QUESTION, question), tuple(choices))
+        asked = _Ask(Kind.QUESTION, question, f"question-{uuid4().hex[:12]}")
+        self._submit(api.Task.QUESTION, asked, tuple(choices))
 
     @Slot()
     def find_similar(self) -> None:
@@ -234,6 +250,8 @@ class Consulting(QObject):
             self._panels.ask.add_text(text)
 
     def _finish(self, ask: _Ask, done: api.Done) -> None:
+        if ask.run_id:
+            self.answered.emit(ask.kind.value, ask.run_id, ask.words, done)
         if ask.kind is Kind.DRAFT:
             self._panels.report.finish_draft(done.provenance)
             for note in done.provenance.notes:

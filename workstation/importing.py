@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
 
 from workstation.archive.archive import Archive
 from workstation.archive.arrivals import Added, NewFile, NewSeries
-from workstation.archive.intake import add_series
+from workstation.archive.intake import adding
 from workstation.core.errors import CancelledError, InputError
 from workstation.core.study import Series
 from workstation.io.facts import FileFacts
 from workstation.io.formats import volume_suffix
-from workstation.io.index import Survey, survey
+from workstation.io.incomplete import incomplete_in
+from workstation.io.index import Survey, surveying
 from workstation.io.pool import WorkerPool
 
 _LOG = logging.getLogger(__name__)
 _IN_TWO_FILES = ".mhd"
+
+
+@dataclass(frozen=True)
+class ImportProgress:
+    """How far an import is.
+
+    ``files`` of ``files_total`` are read: headers first, and then, with ``series_total`` known,
+    the files themselves; ``series`` are in the archive.
+    """
+
+    files: int
+    files_total: int
+    series: int = 0
+    series_total: int = 0
 
 
 def import_paths(
@@ -38,29 +54,102 @@ def import_paths(
     Raises
     ------
     CancelledError
-        Between two series; those before are in the archive.
+        Between two files; the series before are in the archive.
     InputError
         There is nothing to import.
     StorageError
         The archive cannot be written; the series before are in it.
     """
-    found = survey(paths, cancelled, pool)
+    steps = importing(archive, paths, cancelled, pool, copy=copy)
+    done = 0
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as ended:
+            added: Added = ended.value
+            return added
+        if told is not None and step.series > done:
+            done = step.series
+            told(done, step.series_total)
+
+
+def importing(
+    archive: Archive,
+    paths: Sequence[Path],
+    cancelled: Event,
+    pool: WorkerPool,
+    *,
+    copy: bool = True,
+) -> Generator[ImportProgress, None, Added]:
+    """Do what :func:`import_paths` does, telling after each file how far it is."""
+    found = yield from _surveyed(paths, cancelled, pool)
     added = Added(skipped=[(one.path, one.reason) for one in found.skipped])
+    if cancelled.is_set():
+        raise CancelledError("Cancelled; nothing was imported.")
     _demand_some(found, paths)
-    roots = [path.absolute() for path in paths]
-    done: set[Path] = set()
-    for number, series in enumerate(found.series, start=1):
-        if cancelled.is_set():
-            raise CancelledError(f"Cancelled; {number - 1} series were imported.")
-        files = [path for path in series.files if path not in done]
-        done.update(files)
-        new = _new_series(series, files, found.facts, roots if not copy else [])
-        added.add(add_series(archive, _without_halves(new, added)))
-        if told is not None:
-            told(number, len(found.series))
-    added.duplicates += len(found.facts.keys() - done)
+    stay = [] if copy else [path.absolute() for path in paths]
+    arrivals, taken = _arrivals(found, stay, added)
+    far = ImportProgress(0, sum(len(new.files) for new in arrivals), 0, len(arrivals))
+    for new in arrivals:
+        added.add((yield from _added(archive, _without_halves(new, added), cancelled, far)))
+        far = replace(far, files=far.files + len(new.files), series=far.series + 1)
+        yield far
+    added.duplicates += len(found.facts.keys() - taken)
     _LOG.info("%d files imported, %d there already", added.files, added.duplicates)
     return added
+
+
+def _added(
+    archive: Archive, new: NewSeries, cancelled: Event, far: ImportProgress
+) -> Generator[ImportProgress, None, Added]:
+    steps = adding(archive, new)
+    while True:
+        if cancelled.is_set():
+            raise CancelledError(f"Cancelled; {far.series} series were imported.")
+        try:
+            part = next(steps)
+        except StopIteration as ended:
+            added: Added = ended.value
+            return added
+        yield replace(far, files=far.files + part)
+
+
+def _surveyed(
+    paths: Sequence[Path], cancelled: Event, pool: WorkerPool
+) -> Generator[ImportProgress, None, Survey]:
+    steps = surveying(paths, cancelled, pool)
+    while True:
+        try:
+            step = next(steps)
+        except StopIteration as ended:
+            found: Survey = ended.value
+            return found
+        yield ImportProgress(step.files_done, step.files_total)
+
+
+def _arrivals(
+    found: Survey, stay: Sequence[Path], added: Added
+) -> tuple[list[NewSeries], set[Path]]:
+    """Make one arrival of each series, and list the files that were looked at.
+
+    Parts that the reader sees apart may be one series to DICOM. What a PACS sent in part only
+    is left out.
+    """
+    arrivals: dict[str, NewSeries] = {}
+    done: set[Path] = set()
+    for series in found.series:
+        files = [path for path in series.files if path not in done]
+        done.update(files)
+        if (part := incomplete_in(files)) is not None:
+            reason = f"only {part.text} images of it were retrieved; retrieve the rest first"
+            added.skipped.append((files[0].parent, reason))
+            continue
+        new = _new_series(series, files, found.facts, stay)
+        one = arrivals.get(new.key)
+        if one is not None:
+            new = replace(one, files=one.files + new.files, missing=one.missing + new.missing)
+        arrivals[new.key] = new
+    return list(arrivals.values()), done
 
 
 def _demand_some(found: Survey, paths: Sequence[Path]) -> None:
@@ -86,6 +175,7 @@ def _new_series(
         description=series.description,
         number=series.number,
         body_part=series.body_part,
+        missing=series.missing,
     )
 
 
@@ -103,4 +193,4 @@ def _without_halves(new: NewSeries, added: Added) -> NewSeries:
         (file.path, "its pixels lie in another file; import it by reference") for file in halves
     ]
     whole = tuple(file for file in new.files if file not in halves)
-    return NewSeries(**{**vars(new), "files": whole})
+    return replace(new, files=whole)

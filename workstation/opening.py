@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from threading import Event
 
@@ -26,18 +27,23 @@ from workstation.ui.notifications import Notifications
 from workstation.ui.series_panel import SeriesPanel
 from workstation.ui.status_strip import StatusStrip
 
+_NONE: Mapping[Path, str] = {}
+
 
 class Opening(QObject):
     """Finds and loads series into a reading.
 
     Signals
     -------
+    began()
+        Files, or another series, are about to be opened.
     opened(Volume)
         The first slice of another series is on screen.
     loaded(Volume)
         All that could be read is.
     """
 
+    began = Signal()
     opened = Signal(object)
     loaded = Signal(object)
 
@@ -50,23 +56,32 @@ class Opening(QObject):
         notifications: Notifications,
     ) -> None:
         super().__init__()
-        self._reading, self._pool, self._panel = reading, pool, panel
+        self._reading, self.pool, self._panel = reading, pool, panel
         self._strip, self._notifications = strip, notifications
         self._scan: Job | None = None
         self._load: Job | None = None
         self._series: Series | None = None
-        panel.series_chosen.connect(self.open_series)
+        self._descriptions: Mapping[Path, str] = _NONE
+        panel.series_chosen.connect(self._on_chosen)
         panel.cancel_requested.connect(self.cancel_scan)
 
     @Slot(object)
-    def open_paths(self, paths: Sequence[Path]) -> None:
-        """Look for series in files and folders; the first readable one is loaded."""
+    def open_paths(
+        self, paths: Sequence[Path], name: str = "", descriptions: Mapping[Path, str] = _NONE
+    ) -> None:
+        """Look for series in files and folders; the first readable one is loaded.
+
+        ``name`` is what is told to be read; ``descriptions`` are those of volume files whose
+        own names say nothing.
+        """
         self.cancel_scan()
         given = tuple(paths)
-        self._panel.begin(f"reading {given[0].name or given[0]} …")
+        self._descriptions = descriptions
+        self.began.emit()
+        self._panel.begin(f"reading {name or given[0].name or given[0]} …")
 
         def work(cancelled: Event) -> Iterator[object]:
-            yield from scan(given, cancelled, self._pool)
+            yield from scan(given, cancelled, self.pool)
 
         self._scan = Job(work)
         self._scan.step.connect(self._on_found)
@@ -95,6 +110,11 @@ class Opening(QObject):
         return self._load is not None
 
     @Slot(object)
+    def _on_chosen(self, series: Series) -> None:
+        self.began.emit()
+        self.open_series(series)
+
+    @Slot(object)
     def open_series(self, series: Series) -> None:
         """Load a series; the first slice shows before the rest is there."""
         if series.readable:
@@ -104,7 +124,7 @@ class Opening(QObject):
         self._series = series
 
         def work(cancelled: Event) -> Iterator[object]:
-            yield from load(series, cancelled, self._pool)
+            yield from load(series, cancelled, self.pool)
 
         self._load = Job(work)
         self._load.step.connect(self._on_loaded)
@@ -119,11 +139,19 @@ class Opening(QObject):
             case ScanProgress(files_done=done, files_total=total, current_name=name):
                 self._panel.set_progress(f"reading {name}", done / total if total else None)
             case SeriesFound(series=series):
-                self._panel.add(series)
+                self._panel.add(self._described(series))
             case SeriesThumbnail(key=key, image=image):
                 self._panel.show_thumbnail(key, image)
             case ScanFinished():
                 self._on_scanned(event)
+
+    def _described(self, series: Series) -> Series:
+        """Give a volume file the description it had before its file got another name."""
+        described = self._descriptions.get(series.files[0], "")
+        if series.format == "DICOM" or not described:
+            return series
+        synthetic = "SYNTHETIC" in described.upper()
+        return replace(series, description=described, synthetic=synthetic)
 
     def _on_scanned(self, done: ScanFinished) -> None:
         self._scan = None

@@ -1,4 +1,4 @@
-"""``tomoscribe pacs``: ask DICOM nodes, retrieve from them, send to them, receive from them."""
+"""``tomoscribe pacs``: ask DICOM nodes and DICOMweb services, retrieve, send, receive."""
 
 from __future__ import annotations
 
@@ -6,18 +6,22 @@ import argparse
 import sys
 from collections.abc import Callable
 from datetime import date
+from functools import cache
+from getpass import getpass
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
 
 from workstation.core.errors import InputError, NetworkError
-from workstation.settings import PacsPeer, Settings
+from workstation.pacs_peers import find_source, find_web_peer, receiver
+from workstation.settings import Settings
 
 if TYPE_CHECKING:
-    from workstation.io.pacs.peer import Local, Peer, Tls
+    from workstation.io.dicomweb.peer import WebPeer
     from workstation.io.pacs.query import Answer
-    from workstation.io.pacs.receiver import Receiver
     from workstation.io.pacs.retrieve import Progress, Retrieval
+    from workstation.io.pacs.source import Source
+    from workstation.io.pacs.store import Stored
 
 _FIELDS = {
     "--name": "patient_name", "--id": "patient_id", "--birth": "birth_date",
@@ -33,7 +37,10 @@ def add_parser(commands: Any) -> None:  # noqa: ANN401 - argparse names no type 
     jobs = pacs.add_subparsers(dest="job", metavar="JOB", required=True)
     peers = {
         "echo": "is it there?", "find": "look for studies, series or images",
-        "get": "retrieve a study, a series, or a patient's priors", "send": "send files",
+        "get": "retrieve a study, a series, or a patient's priors",
+        "send": "send files; an interrupted sending goes on",
+        "login": "keep a DICOMweb password or token in the keyring",
+        "logout": "take it out of the keyring",
     }  # fmt: skip
     made = {}
     for name, told in peers.items():
@@ -63,29 +70,21 @@ def run_pacs_command(given: argparse.Namespace, settings: Settings, cancelled: E
 
 
 def _echo(given: argparse.Namespace, settings: Settings, cancelled: Event) -> None:
-    from workstation.io.pacs.find import echo
-
-    peer = find_peer(settings, given.peer)
-    _say(f"{peer.shown} answered in {1000 * echo(_local(settings), peer, cancelled):.0f} ms.")
+    source = _source(given, settings)
+    _say(f"{source.shown} answered in {1000 * source.echo(cancelled):.0f} ms.")
 
 
 def _find(given: argparse.Namespace, settings: Settings, cancelled: Event) -> None:
-    from workstation.io.pacs.find import find
     from workstation.io.pacs.query import Query
 
     values = {field: getattr(given, field) for field in _FIELDS.values()}
     query = Query(given.level, date_from=given.date_from, date_to=given.date_to, **values)
-    peer = find_peer(settings, given.peer)
-    found = find(
-        _local(settings),
-        peer,
-        query,
-        cancelled,
-        limit=given.limit,
-        told=lambda answer: _say(_line(answer)),
+    source = _source(given, settings)
+    found = source.find(
+        query, cancelled, limit=given.limit, told=lambda answer: _say(_line(answer))
     )
     if found.limited:
-        sys.stderr.write(f"There are more than {given.limit}; narrow the search.\n")
+        _warn(f"There are more than {given.limit}; narrow the search.")
 
 
 def _line(answer: Answer) -> str:
@@ -99,38 +98,25 @@ def _line(answer: Answer) -> str:
 
 
 def _get(given: argparse.Namespace, settings: Settings, cancelled: Event) -> None:
+    from workstation.io.pacs.priors import retrieve_priors
+    from workstation.io.pacs.retrieve import SeriesKey
+
     if (given.study is None) == (given.priors is None):
         raise InputError("Give either a STUDY_UID or --priors PATIENT_ID.")
-    peer = find_peer(settings, given.peer)
-    if peer.retrieve == "get":
-        _tell(_retrieve(given, settings, peer, cancelled, None))
-        return
-    with _receiver(settings, given.out / "receiving", peer) as receiver:
-        _tell(_retrieve(given, settings, peer, cancelled, receiver))
-
-
-def _retrieve(
-    given: argparse.Namespace, settings: Settings, peer: Peer, cancelled: Event,
-    receiver: Receiver | None,
-) -> tuple[Retrieval, ...]:  # fmt: skip
-    from workstation.io.pacs.priors import retrieve_priors
-    from workstation.io.pacs.retrieve import SeriesKey, retrieve, series_of
-
-    local = _local(settings)
+    source = _source(given, settings)
     if given.priors is not None:
-        return retrieve_priors(
-            local, peer, given.priors, given.out, cancelled, told=_progress, receiver=receiver
-        )
+        _tell(retrieve_priors(source, given.priors, given.out, cancelled, told=_progress))
+        return
     keys = tuple(SeriesKey(given.study, one) for one in given.series)
-    keys = keys or series_of(local, peer, given.study, cancelled)
+    keys = keys or source.series_of(given.study, cancelled)
     if not keys:
-        raise NetworkError(f"The peer {peer.shown} has no such study.")
-    return retrieve(local, peer, keys, given.out, cancelled, told=_progress, receiver=receiver)
+        raise NetworkError(f"The peer {source.shown} has no such study.")
+    _tell(source.retrieve(keys, given.out, cancelled, _progress))
 
 
 def _progress(progress: Progress) -> None:
     if progress.arrived % 50 == 0 or progress.arrived == progress.reported:
-        sys.stderr.write(f"{progress.arrived} of {progress.reported or '?'} images\n")
+        _warn(f"{progress.arrived} of {progress.reported or '?'} images")
 
 
 def _tell(retrievals: tuple[Retrieval, ...]) -> None:
@@ -148,14 +134,14 @@ def _tell(retrievals: tuple[Retrieval, ...]) -> None:
 
 
 def _send(given: argparse.Namespace, settings: Settings, cancelled: Event) -> None:
-    from workstation.io.pacs.send import send
-
     paths = [file for path in given.paths for file in _files(path)]
-    peer = find_peer(settings, given.peer)
-    sent = send(_local(settings), peer, paths, cancelled)
+    source = _source(given, settings)
+    sent = source.send(paths, cancelled, books=settings.data_folder / "sending")
     for one in sent.refused:
-        sys.stderr.write(f"not sent {one.path}: {one.reason}\n")
-    _say(f"{len(sent.taken)} of {len(paths)} files sent to {peer.shown}.")
+        _warn(f"not sent {one.path}: {one.reason}")
+    if sent.earlier:
+        _say(f"{len(sent.earlier)} files had been sent before the last attempt broke off.")
+    _say(f"{len(sent.taken)} of {len(paths)} files sent to {source.shown}.")
     if sent.refused:
         raise NetworkError(f"{len(sent.refused)} files were not sent.")
 
@@ -163,76 +149,73 @@ def _send(given: argparse.Namespace, settings: Settings, cancelled: Event) -> No
 def _files(path: Path) -> list[Path]:
     if not path.exists():
         raise InputError(f"{path} does not exist.")
-    return sorted(one for one in path.rglob("*") if one.is_file()) if path.is_dir() else [path]
+    if not path.is_dir():
+        return [path]
+    files = (one for one in path.rglob("*") if one.is_file() and not one.name.startswith("."))
+    return sorted(files)
 
 
 def _receive(given: argparse.Namespace, settings: Settings, cancelled: Event) -> None:
-    with _receiver(settings, given.out or settings.data_folder / "received") as receiver:
-        _say(f"Receiving as {settings.pacs_ae_title} at {settings.pacs_host}:{receiver.port}.")
+    folder = given.out or settings.data_folder / "received"
+    with receiver(settings, folder, told=_warn, stored=_say_stored) as running:
+        _say(f"Receiving as {settings.pacs_ae_title} at {settings.pacs_host}:{running.port}.")
         while not cancelled.wait(0.5):
-            if not receiver.alive:
+            if not running.alive:
                 raise NetworkError("The receiver stopped unexpectedly.")
 
 
-def _receiver(settings: Settings, folder: Path, *more: Peer) -> Receiver:
-    from workstation.io.pacs.receiver import Receiver, ReceiverOptions
-
-    titles = [one.ae_title for one in settings.pacs_peers] + [one.ae_title for one in more]
-    listed = [one.partition("@") for one in settings.pacs_allowed]
-    options = ReceiverOptions(
-        folder,
-        settings.pacs_ae_title,
-        settings.pacs_host,
-        settings.pacs_port,
-        (*((one, "") for one in dict.fromkeys(titles)), *((one, at) for one, _, at in listed)),
-        tls=_tls(settings) if settings.pacs_tls else None,
-    )
-    return Receiver(
-        options,
-        lambda stored: _say(str(stored.path)),
-        _warn,
-    )
+def _say_stored(stored: Stored) -> None:
+    _say(str(stored.path))
 
 
-def find_peer(settings: Settings, name: str) -> Peer:
-    """Find a peer by its name in the settings, or read AE@HOST:PORT.
+def _login(given: argparse.Namespace, settings: Settings, _cancelled: Event) -> None:
+    from workstation.io.dicomweb.login import keep_secret
 
-    Raises
-    ------
-    InputError
-        Where there is none.
-    """
-    for one in settings.pacs_peers:
-        if one.name == name:
-            return _peer(settings, one)
-    title, _, place = name.partition("@")
-    host, _, port = place.rpartition(":")
-    if host and port.isdecimal():
-        return _peer(settings, PacsPeer.model_construct(
-            name=name, ae_title=title, host=host, port=int(port)
-        ))  # fmt: skip
-    known = ", ".join(one.name for one in settings.pacs_peers) or "none"
-    raise InputError(f"No peer is named '{name}' (known: {known}). AE@HOST:PORT works as well.")
+    peer = find_web_peer(settings, given.peer)
+    keep_secret(peer, _asked(peer))
+    _say(f"The keyring keeps it for {peer.shown}.")
 
 
-def _peer(settings: Settings, given: PacsPeer) -> Peer:
-    from workstation.io.pacs.peer import Peer
+def _logout(given: argparse.Namespace, settings: Settings, _cancelled: Event) -> None:
+    from workstation.io.dicomweb.login import forget_secret
 
-    tls = _tls(settings, given.tls_host) if given.tls else None
-    values = given.model_dump(exclude={"tls", "tls_host"})
-    return Peer(**values, tls=tls)
-
-
-def _tls(settings: Settings, host: str = "") -> Tls:
-    from workstation.io.pacs.peer import Tls
-
-    return Tls(settings.pacs_authority, settings.pacs_certificate, settings.pacs_key, host)
+    peer = find_web_peer(settings, given.peer)
+    _say("The keyring forgot it." if forget_secret(peer) else "The keyring had nothing for it.")
 
 
-def _local(settings: Settings) -> Local:
-    from workstation.io.pacs.peer import Local
+def _secret(peer: WebPeer) -> str:
+    """Look where the secret is kept, else ask at the terminal."""
+    from workstation.io.dicomweb.login import NO_KEYRING, has_keyring, known_secret, variable
 
-    return Local(settings.pacs_ae_title)
+    if peer.login == "none":
+        return ""
+    if known := known_secret(peer):
+        return known
+    if not has_keyring():
+        _warn(f"{NO_KEYRING}; {variable(peer)} in the environment is read as well.")
+    return _asked(peer)
+
+
+def _asked(peer: WebPeer) -> str:
+    if not sys.stdin.isatty():
+        from workstation.io.dicomweb.login import variable
+
+        raise InputError(
+            f"The login of '{peer.name}' is not known, and there is no terminal to ask at. "
+            f"The variable {variable(peer)} can hold it."
+        )
+    what = f"Password of {peer.user}" if peer.login == "basic" else "Token"
+    return getpass(f"{what} for {peer.shown}: ")
+
+
+def _source(given: argparse.Namespace, settings: Settings) -> Source:
+    folder = getattr(given, "out", None) or settings.data_folder
+    # Asked for once in a command, however many requests it makes.
+    found = find_source(settings, given.peer, cache(_secret), folder / "receiving", _warn)
+    for one in settings.dicomweb_peers:
+        if one.name == given.peer and not one.verify:
+            _warn(f"The certificate of '{one.name}' is not verified.")
+    return found
 
 
 def _say(line: str) -> None:
@@ -250,4 +233,6 @@ _JOBS: dict[str, Callable[[argparse.Namespace, Settings, Event], None]] = {
     "get": _get,
     "send": _send,
     "receive": _receive,
+    "login": _login,
+    "logout": _logout,
 }

@@ -40,6 +40,19 @@ class PacsPeer(BaseModel):
     associations: int = Field(3, ge=1, le=16, description="How many associations at a time.")
 
 
+class DicomwebPeer(BaseModel):
+    """A DICOMweb service, as a table ``[[dicomweb_peers]]`` of the file; it holds no password."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str = Field(min_length=1, description="What you call it.")
+    url: str = Field(pattern=r"^https?://.+", description="Its address, without /studies.")
+    login: Literal["none", "basic", "token"] = Field("none", description="How to log in.")
+    user: str = Field("", description="Who logs in, for 'basic'.")
+    verify: bool = Field(True, description="Demand a valid certificate.")
+    connections: int = Field(4, ge=1, le=16, description="How many images at a time.")
+
+
 class Settings(BaseSettings):
     """What a user can set, in the file or as ``TOMOSCRIBE_<NAME>``."""
 
@@ -78,6 +91,7 @@ class Settings(BaseSettings):
     decode_workers: int = Field(2, ge=1, le=64, description="Processes that decode images.")
     author: str = Field("", description="Who writes the reports.")
     pacs_peers: list[PacsPeer] = Field([], description="DICOM nodes to ask and to send to.")
+    dicomweb_peers: list[DicomwebPeer] = Field([], description="DICOMweb services to ask.")
     pacs_ae_title: str = Field(
         "TOMOSCRIBE", pattern=r"^[!-\[\]-~]{1,16}$", description="This program's AE title."
     )

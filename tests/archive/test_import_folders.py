@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import threading
 import zipfile
 
@@ -10,16 +11,14 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK as sitk
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.uid import CTImageStorage, ExplicitVRLittleEndian
 
-from tests.archive.series_files import NAME
+from tests.archive.series_files import write_slice
 from workstation import archive_commands
 from workstation.archive import checking, studies
 from workstation.archive.archive import open_archive
 from workstation.archive.worklist import WorklistQuery, search
 from workstation.core.errors import CancelledError, InputError, StorageError, TomoscribeError
-from workstation.importing import import_paths
+from workstation.importing import import_paths, importing
 from workstation.io.index import survey
 from workstation.io.pool import WorkerPool
 from workstation.settings import Settings
@@ -36,37 +35,6 @@ def archive(tmp_path):
     archive = open_archive(tmp_path / "data" / "reports.db", tmp_path / "data" / "files", "A")
     yield archive
     archive.close()
-
-
-def write_slice(*args, **more):
-    """Write a CT slice; also one whose identifiers are illegal."""
-    with pydicom.config.disable_value_validation():
-        _write_slice(*args, **more)
-
-
-def _write_slice(path, number, study="1.2.3", series="1.2.3.4", uid=None, name=NAME, **more):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    meta = FileMetaDataset()
-    meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    meta.MediaStorageSOPClassUID = CTImageStorage
-    meta.MediaStorageSOPInstanceUID = "1.2.3.4.5"
-    slice_ = FileDataset(str(path), {}, file_meta=meta, preamble=b"\0" * 128)
-    slice_.SOPClassUID = CTImageStorage
-    slice_.SOPInstanceUID = f"1.2.3.4.{number}" if uid is None else uid
-    slice_.StudyInstanceUID, slice_.SeriesInstanceUID = study, series
-    slice_.PatientName, slice_.PatientID, slice_.Modality = name, "P-1", "CT"
-    slice_.StudyDate, slice_.StudyDescription, slice_.AccessionNumber = "20260203", "Chest", "A-9"
-    slice_.SeriesNumber, slice_.InstanceNumber = 2, number
-    slice_.ImagePositionPatient, slice_.PixelSpacing = [0, 0, number], [1, 1]
-    slice_.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-    slice_.Rows = slice_.Columns = 4
-    slice_.BitsAllocated = slice_.BitsStored = 16
-    slice_.HighBit, slice_.PixelRepresentation, slice_.SamplesPerPixel = 15, 1, 1
-    slice_.PhotometricInterpretation = "MONOCHROME2"
-    slice_.PixelData = np.full((4, 4), number, np.int16).tobytes()
-    for key, value in more.items():
-        setattr(slice_, key, value)
-    slice_.save_as(path, enforce_file_format=True)
 
 
 def _import(archive, pool, *paths, **more):
@@ -213,3 +181,76 @@ def test_commands_that_cannot_be_done_are_said(command, tmp_path):
     path.write_bytes(b"changed")
     with pytest.raises(StorageError, match="1 faults"):
         command("verify")
+
+
+def _slices(folder, numbers, **more):
+    for number in numbers:
+        write_slice(folder / f"{number}.dcm", number, **more)
+
+
+def test_missing_slices_make_a_study_incomplete_until_they_come(archive, pool, tmp_path):
+    _slices(tmp_path / "some", [0, 1, 2, 3, 4, 7, 8, 9])
+    _import(archive, pool, tmp_path / "some")
+    (row,) = _rows(archive)
+    assert row.missing == 2
+    found = search(archive.database, WorklistQuery(status="incomplete")).rows
+    assert [one.id for one in found] == [row.id]
+    _slices(tmp_path / "rest", [5, 6])
+    _import(archive, pool, tmp_path / "rest")
+    assert _rows(archive)[0].missing == 2, "a part alone cannot tell that the whole is there"
+    _import(archive, pool, tmp_path / "some", tmp_path / "rest")
+    assert _rows(archive)[0].missing == 0
+    assert search(archive.database, WorklistQuery(status="incomplete")).rows == ()
+
+
+def test_parts_that_are_one_series_to_dicom_are_counted_together(archive, pool, tmp_path):
+    _slices(tmp_path / "in", range(5))
+    _slices(tmp_path / "in", [20, 21, 23], ImageOrientationPatient=[0, 1, 0, 0, 0, -1])
+    added = _import(archive, pool, tmp_path / "in")
+    assert added.files == 8
+    (row,) = _rows(archive)
+    assert (row.series_count, row.file_count) == (1, 8)
+
+
+def test_conflicting_identifiers_are_counted_and_found(archive, pool, tmp_path):
+    _slices(tmp_path / "in", range(3), uid="1.2.77")
+    _import(archive, pool, tmp_path / "in")
+    (row,) = search(archive.database, WorklistQuery(status="conflicting")).rows
+    assert row.conflicts == 2
+
+
+def test_files_that_changed_since_are_named(archive, pool, tmp_path):
+    _slices(tmp_path / "in", range(4))
+    _import(archive, pool, tmp_path / "in", copy=False)
+    (row,) = _rows(archive)
+    assert studies.changed_files(archive, row.id) == ()
+    os.utime(tmp_path / "in" / "0.dcm")
+    assert studies.changed_files(archive, row.id) == (), "a new time alone is no change"
+    content = bytearray((tmp_path / "in" / "1.dcm").read_bytes())
+    content[-1] ^= 1
+    (tmp_path / "in" / "1.dcm").write_bytes(content)
+    (tmp_path / "in" / "2.dcm").unlink()
+    changed = {path.name for path in studies.changed_files(archive, row.id)}
+    assert changed == {"1.dcm", "2.dcm"}
+
+
+def test_how_far_an_import_is_is_told_after_each_file(archive, pool, tmp_path):
+    for series in range(3):
+        _slices(tmp_path / "in" / str(series), range(4 * series, 4 * series + 4),
+                series=f"1.2.3.{series}")  # fmt: skip
+    steps = list(importing(archive, [tmp_path / "in"], threading.Event(), pool))
+    keeping = [step for step in steps if step.series_total]
+    assert [step.files for step in keeping] == sorted(step.files for step in keeping)
+    assert (keeping[-1].files, keeping[-1].files_total, keeping[-1].series) == (12, 12, 3)
+    assert len(keeping) == 12 + 3
+
+
+def test_an_import_left_in_the_middle_of_a_series_leaves_none_of_it(archive, pool, tmp_path):
+    _slices(tmp_path / "in", range(6))
+    steps = importing(archive, [tmp_path / "in"], threading.Event(), pool)
+    while next(steps).files_total < 6 or next(steps).files < 3:
+        pass
+    steps.close()
+    assert _rows(archive) == ()
+    assert _import(archive, pool, tmp_path / "in").files == 6
+    assert checking.check(archive).faults == ()

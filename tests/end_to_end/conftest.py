@@ -13,9 +13,18 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from tests.end_to_end.pacs import Pacs
 from workstation.app import Workstation
 from workstation.settings import Settings
 from workstation.ui.theme import apply_theme
+
+
+@pytest.fixture(scope="module")
+def pacs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pacs]:
+    """An Orthanc of this machine with studies of one patient."""
+    pacs = Pacs(tmp_path_factory.mktemp("pacs"))
+    yield pacs
+    pacs.close()
 
 
 @pytest.fixture

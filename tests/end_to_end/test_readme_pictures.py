@@ -12,9 +12,15 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from tests.archive.series_files import a_series, typed, write_files
+from tests.end_to_end.pacs import Pacs
 from workstation.app import Workstation
+from workstation.archive.intake import add_series
+from workstation.archive.report_archive import ReportArchive
 from workstation.core.display import Window
 from workstation.core.session import Pane
+from workstation.core.study import Patient
+from workstation.settings import PacsPeer, Settings
 
 
 @pytest.fixture
@@ -90,3 +96,82 @@ def test_pictures_of_every_job(
     qtbot.waitUntil(lambda: opened.images.beside is not None, timeout=60_000)
     qtbot.wait(1500)
     assert _colours(keep(opened, "similar")) > 50
+
+
+# Nobody's names: made up for the picture.
+_PEOPLE = (
+    ("Hollander^Mira", "P-10442", "CT chest with contrast"),
+    ("Okafor^Daniel", "P-10443", "CT head"),
+    ("Lindqvist^Åsa", "P-10298", "CT abdomen and pelvis"),
+    ("Marchetti^Paolo", "P-9981", "CT chest"),
+    ("Brandt^Johanna Marie", "P-10011", "CT angiography, aorta"),
+    ("Sørensen^Nils", "P-8820", "CT head"),
+    ("Petrova^Irina", "P-10120", "CT chest, low dose"),
+    ("Hollander^Mira", "P-10442", "CT chest"),
+    ("Duarte^Tomás", "P-7719", "CT abdomen, portal venous"),
+    ("Whitfield^Grace", "P-9440", "CT head"),
+    ("Kaya^Deniz", "P-10377", "CT pulmonary angiography"),
+    ("Moreau^Élise", "P-6102", "CT neck"),
+)
+
+
+def _fill(workstation: Workstation, settings: Settings, folder: Path) -> None:
+    """Put made-up studies into the archive: read, half read, incomplete, conflicting."""
+    reports = ReportArchive(settings.archive_address)
+    for number, (name, identity, description) in enumerate(_PEOPLE):
+        count = 40 + 37 * number % 90
+        files = write_files(folder / str(number), *(f"{number} {n}" for n in range(count)))
+        same = [f"1.2.{max(n, 3)}.{number}" for n in range(count)] if number == 6 else None
+        new = a_series(
+            files, f"study {number}", patient=Patient(name, identity, f"19{42 + 3 * number}0517"),
+            date=f"202602{27 - 2 * number:02d}", uid=f"1.4.{number}", study_uid=f"1.3.{number}",
+            study_description=description, accession=f"A-{7710 - number}", uids=same, copy=False,
+            missing=4 if number == 2 else 0,
+        )  # fmt: skip
+        add_series(workstation.archive.archive, new)
+        if number in (1, 4, 7, 8, 9, 11):
+            reports.sign(f"study {number}", typed("Normal."), "Dr. Test")
+        elif number in (3, 6):
+            reports.write_journal(f"study {number}", typed("Begun."))
+    reports.close()
+
+
+def test_picture_of_the_worklist(
+    qtbot: QtBot, opened: Workstation, keep: Callable[[Workstation, str], QImage],
+    settings: Settings, tmp_path: Path,
+) -> None:  # fmt: skip
+    opened.window.resize(QSize(1440, 810))
+    opened.archive.keep_open()
+    _fill(opened, settings, tmp_path / "in")
+    qtbot.waitUntil(lambda: not opened.archive.storing.is_busy, timeout=60_000)
+    archiving = opened.archive.archiving
+    archiving.toggle()
+    panel = archiving.panel
+    qtbot.waitUntil(lambda: len(panel.rows.rows) == len(_PEOPLE) + 1, timeout=10_000)
+    panel.table.go_to(2)
+    panel.show_place("reports.db in your data folder")
+    for card in list(opened.notifications._cards):
+        card.closed.emit(card)
+    assert _colours(keep(opened, "worklist")) > 20
+
+
+def test_picture_of_the_pacs(
+    qtbot: QtBot,
+    workstation_of: Callable[..., Workstation],
+    settings: Settings,
+    pacs: Pacs,
+    keep: Callable[[Workstation, str], QImage],
+) -> None:
+    peer = PacsPeer(name="hospital", ae_title="ORTHANC", host="127.0.0.1", port=pacs.peer.port)
+    workstation = workstation_of(settings=settings.model_copy(update={"pacs_peers": [peer]}))
+    with qtbot.waitSignals([workstation.opening.loaded, workstation.pump.loaded], timeout=60_000):
+        workstation.opening.open_paths(pacs.files["now"])
+    workstation.window.resize(QSize(1440, 810))
+    volume_pane = workstation.images.pane(Pane.VOLUME)
+    qtbot.waitUntil(lambda: volume_pane.picture is not None, timeout=60_000)
+    workstation.querying.priors()
+    qtbot.waitUntil(lambda: not workstation.querying.is_busy, timeout=60_000)
+    assert len(workstation.query.table.rows) == 3
+    workstation.query.table.selectRow(0)
+    qtbot.wait(1500)
+    assert _colours(keep(workstation, "pacs")) > 50

@@ -22,6 +22,7 @@ class Desk:
     hide_evidence: Callable[[], None]
     shows_evidence: Callable[[], bool]
     save: Callable[[], None]
+    sign: Callable[[], None]
     cancel: Callable[[], None]
     show_panel: Callable[[str], None]
     model_windows: tuple[str, ...]
@@ -64,6 +65,7 @@ def _report_actions(desk: Desk) -> tuple[Action, ...]:
         Action("report.hide_evidence", "Hide the evidence", desk.hide_evidence, ("Esc",),
                desk.shows_evidence, scope=Scope.PANELS),
         Action("report.save", "Save a version", desk.save, ("Ctrl+S",), desk.has_scan),
+        Action("report.sign", "Sign the report", desk.sign, ("Ctrl+Shift+S",), desk.has_scan),
         Action("report.cancel", "Cancel what is under way", desk.cancel, ("Ctrl+.",), desk.is_busy),
         *(_model_window(desk, name) for name in desk.model_windows),
     )  # fmt: skip

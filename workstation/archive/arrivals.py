@@ -24,7 +24,10 @@ class NewFile:
 
 @dataclass(frozen=True)
 class NewSeries:
-    """A series to import as its headers tell; ``study_key`` is that of reports."""
+    """A series to import as its headers tell; ``study_key`` is that of reports.
+
+    ``missing`` images are known not to be among its files.
+    """
 
     study_key: str
     patient: Patient
@@ -38,6 +41,7 @@ class NewSeries:
     description: str = ""
     number: int | None = None
     body_part: str = ""
+    missing: int = 0
 
     @property
     def key(self) -> str:

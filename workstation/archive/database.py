@@ -46,7 +46,7 @@ class Database:
     def __init__(self, address: str | Path, comfort: str = "") -> None:
         url = _url(address)
         self.path = Path(url.database or "") if url.drivername == "sqlite" else None
-        self.place = str(self.path) if self.path else url.render_as_string(hide_password=True)
+        self.place = str(self.path) if self.path else _shown(url)
         self._comfort = comfort
         self._lock = Lock()
         self._ready = False
@@ -132,6 +132,11 @@ class Database:
     def _restore(self) -> str:
         backups = backups_of(self.path) if self.path is not None else []
         return f"copy its backup {backups[0]} to its place" if backups else "restore a copy of it"
+
+
+def _shown(url: sa.URL) -> str:
+    """Write an address as one gives it: without a password, and without the driver."""
+    return url.set(drivername=url.get_backend_name()).render_as_string(hide_password=True)
 
 
 def _url(address: str | Path) -> sa.URL:

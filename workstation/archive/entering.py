@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -17,6 +17,7 @@ from workstation.archive.schema import (
     instance,
     patient,
     report_journal,
+    report_signature,
     report_version,
     series,
     stored_file,
@@ -51,9 +52,12 @@ class Entry:
         self._added.duplicates = len(files) - len(fresh)
         self._restore({row.study_id for row in known.values()})
         if not fresh:
+            self._complete(len({content.sha256 for _, content in files}))
             return
         study_id = self._study(now)
-        self._instances(self._series(study_id), list(fresh.values()))
+        series_id = self._series(study_id)
+        self._instances(series_id, list(fresh.values()))
+        self._note_missing(series_id, len({content.sha256 for _, content in files}))
         self._count(study_id)
         index_study(self._connection, study_id)
         self._added.files = len(fresh)
@@ -128,16 +132,26 @@ class Entry:
             "file_count": 0,
             "added_utc": now.isoformat(timespec="microseconds"),
             "version": 1,
+            "missing": 0,
+            "conflicts": 0,
         }
         return self._made(study, row)
 
     def _status(self) -> str:
-        """Tell unread from a study whose report was begun before it was imported."""
+        """Tell unread from a study whose report was begun or signed before it was imported."""
+        newest, signed = (self._last_number(table) for table in (report_version, report_signature))
+        if newest is not None and newest == signed:
+            return "signed"
         for table in (report_version, report_journal):
             key = sa.select(table.c.study_key).where(table.c.study_key == self._new.study_key)
             if self._connection.execute(key.limit(1)).first() is not None:
                 return "drafted"
         return "unread"
+
+    def _last_number(self, table: sa.Table) -> int | None:
+        query = sa.select(sa.func.max(table.c.number))
+        own = table.c.study_key == self._new.study_key
+        return cast("int | None", self._connection.scalar(query.where(own)))
 
     def _patient(self) -> int:
         new = self._new
@@ -174,6 +188,7 @@ class Entry:
             "number": _small(new.number),
             "date": _day(new.date),
             "body_part": _plain(new.body_part),
+            "missing": 0,
         }
         return self._made(series, row)
 
@@ -199,6 +214,26 @@ class Entry:
         self._connection.execute(sa.insert(stored_file), stored)
         self._connection.execute(sa.insert(instance), rows)
 
+    def _complete(self, seen: int) -> None:
+        """Take note where all of a series, come again, is known to be more or less whole."""
+        query = sa.select(series.c.id, series.c.study_id)
+        row = self._connection.execute(query.where(series.c.series_key == self._new.key)).first()
+        if row is not None and self._note_missing(row.id, seen):
+            self._count(row.study_id)
+
+    def _note_missing(self, series_id: int, seen: int) -> bool:
+        """Keep how many images are missing; where this is but a part, the worse of the two."""
+        count = sa.select(sa.func.count()).where(instance.c.series_id == series_id)
+        known = sa.select(series.c.missing).where(series.c.id == series_id)
+        before = self._connection.scalar(known) or 0
+        whole = seen >= (self._connection.scalar(count) or 0)
+        missing = self._new.missing if whole else max(before, self._new.missing)
+        if missing == before:
+            return False
+        changed = sa.update(series).where(series.c.id == series_id).values(missing=missing)
+        self._connection.execute(changed)
+        return True
+
     def _taken_uids(self, uids: list[str]) -> set[str]:
         found: set[str] = set()
         for start in range(0, len(uids), _SOME):
@@ -209,20 +244,23 @@ class Entry:
 
     def _count(self, study_id: int) -> None:
         """Bring a study's counts, modalities and day up to date."""
-        own = sa.select(series.c.modality, series.c.date).where(series.c.study_id == study_id)
-        rows = self._connection.execute(own).all()
-        files = self._connection.scalar(
-            sa.select(sa.func.count())
+        own = sa.select(series.c.modality, series.c.date, series.c.missing)
+        rows = self._connection.execute(own.where(series.c.study_id == study_id)).all()
+        conflicts = sa.func.coalesce(sa.func.sum(instance.c.conflict), 0)
+        files, conflicting = self._connection.execute(
+            sa.select(sa.func.count(), conflicts)
             .select_from(instance)
             .join(series, series.c.id == instance.c.series_id)
             .where(series.c.study_id == study_id)
-        )
+        ).one()
         values = {
             "series_count": len(rows),
             "file_count": files,
             "modalities": " ".join(sorted({row.modality for row in rows if row.modality})),
             "date": min((row.date for row in rows if row.date), default=""),
             "version": study.c.version + 1,
+            "missing": sum(row.missing for row in rows),
+            "conflicts": conflicting,
         }
         self._connection.execute(sa.update(study).where(study.c.id == study_id).values(**values))
 

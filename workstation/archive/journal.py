@@ -33,6 +33,7 @@ class _Save:
     report: Report
     author: str
     result: Future[ReportVersion]
+    sign: bool = False
 
 
 class Journal:
@@ -60,11 +61,13 @@ class Journal:
             self._states[study_key] = replace(self._state(study_key), pending=True)
             self._changed.notify()
 
-    def save(self, study_key: str, report: Report, author: str) -> Future[ReportVersion]:
-        """Add a version; returns at once, the version or the StorageError comes later."""
+    def save(
+        self, study_key: str, report: Report, author: str, *, sign: bool = False
+    ) -> Future[ReportVersion]:
+        """Add or sign a version; returns at once, it or the StorageError comes later."""
         result: Future[ReportVersion] = Future()
         with self._changed:
-            self._saves.append(_Save(study_key, report, author, result))
+            self._saves.append(_Save(study_key, report, author, result, sign))
             self._changed.notify()
         return result
 
@@ -76,6 +79,16 @@ class Journal:
     def state(self, study_key: str) -> JournalState:
         """How far a study's typing has come."""
         with self._changed:
+            return self._state(study_key)
+
+    def settle(self, study_key: str, timeout: float) -> JournalState:
+        """Wait until a study's typing is on the disk, or is known not to get there."""
+
+        def settled() -> bool:
+            return study_key not in self._pending or self._state(study_key).error is not None
+
+        with self._changed:
+            self._changed.wait_for(settled, timeout)
             return self._state(study_key)
 
     def close(self, timeout: float = 5.0) -> None:
@@ -124,7 +137,8 @@ class Journal:
     def _save(self, save: _Save) -> None:
         try:
             self._keep_unread(save.study_key)
-            version = self.archive.save(save.study_key, save.report, save.author)
+            write = self.archive.sign if save.sign else self.archive.save
+            version = write(save.study_key, save.report, save.author)
         except StorageError as error:
             self._failed(save.study_key, error)
             save.result.set_exception(error)
@@ -166,8 +180,10 @@ class Journal:
         logger.warning("A report is not on the disk yet: %s", error.details)
         with self._changed:
             self._states[study_key] = replace(self._state(study_key), error=error)
+            self._changed.notify_all()
 
     def _succeeded(self, study_key: str) -> None:
         with self._changed:
             pending = study_key in self._pending
             self._states[study_key] = JournalState(datetime.now(UTC), pending)
+            self._changed.notify_all()

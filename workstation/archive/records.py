@@ -15,6 +15,8 @@ from workstation.archive.archive import Archive
 from workstation.archive.schema import measurement, model_run
 from workstation.core.errors import ConflictError, StorageError
 
+_PATIENCE = 30.0
+
 
 @dataclass(frozen=True)
 class StoredMeasurement:
@@ -94,13 +96,21 @@ def measurements(archive: Archive, study_key: str) -> tuple[StoredMeasurement, .
     return tuple(_measurement(row) for row in rows)
 
 
+def note_act(
+    archive: Archive, action: str, study_key: str, details: Mapping[str, str | int] | None = None
+) -> None:
+    """Write what was done with a study into the audit trail."""
+    with archive.database.transaction(writing=True, wait=_PATIENCE) as connection:
+        audit_trail.append(connection, archive.actor, action, study_key, details)
+
+
 def add_model_run(
     archive: Archive, study_key: str, run_id: str, provenance: Mapping[str, Any]
 ) -> None:
     """Keep where a run's text comes from; the same run again is left as it was."""
     same = (model_run.c.study_key == study_key, model_run.c.run_id == run_id)
     row = {"study_key": study_key, "run_id": run_id, "created_utc": _now()}
-    with archive.database.transaction(writing=True) as connection:
+    with archive.database.transaction(writing=True, wait=_PATIENCE) as connection:
         if connection.execute(sa.select(model_run.c.id).where(*same)).first() is not None:
             return
         text = json.dumps(dict(provenance))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,10 @@ import sqlalchemy as sa
 from workstation.archive import audit_trail, drafts
 from workstation.archive.database import Database
 from workstation.archive.drafts import Draft
-from workstation.archive.schema import report_version, study
+from workstation.archive.schema import report_signature, report_version, study
 from workstation.archive.windows import windows_of
-from workstation.core.report import Report
+from workstation.core.errors import StorageError
+from workstation.core.report import Report, why_not_signed
 from workstation.core.report_json import from_json, to_json
 
 _SAFE = "The text stays in the editor and is tried again by itself; or save a copy elsewhere."
@@ -24,13 +25,17 @@ _RECOVERED = "another window (recovered)"
 
 @dataclass(frozen=True)
 class ReportVersion:
-    """A saved report: ``number`` counts from 1 in its study, ``created`` is in UTC."""
+    """A saved report: ``number`` counts from 1 in its study, ``created`` is in UTC.
+
+    ``signed`` tells when a person signed it, in UTC.
+    """
 
     study_key: str
     number: int
     created: datetime
     author: str
     report: Report
+    signed: datetime | None = None
 
 
 @dataclass(frozen=True)
@@ -70,25 +75,14 @@ class ReportArchive:
 
     def versions(self, study_key: str) -> tuple[ReportVersion, ...]:
         """Versions of a study's report, oldest first."""
-        query = (
-            sa.select(report_version)
-            .where(report_version.c.study_key == study_key)
-            .order_by(report_version.c.number)
-        )
+        query = _versions_of(study_key).order_by(report_version.c.number)
         with self._database.transaction() as connection:
             return tuple(_version(row) for row in connection.execute(query))
 
     def latest(self, study_key: str) -> ReportVersion | None:
         """Newest version of a study's report, if there is one."""
-        query = (
-            sa.select(report_version)
-            .where(report_version.c.study_key == study_key)
-            .order_by(report_version.c.number.desc())
-            .limit(1)
-        )
         with self._database.transaction() as connection:
-            row = connection.execute(query).first()
-        return None if row is None else _version(row)
+            return _latest(connection, study_key)
 
     def save(self, study_key: str, report: Report, author: str) -> ReportVersion:
         """Add a version; what this window's journal held of the study is thereby settled."""
@@ -97,6 +91,27 @@ class ReportArchive:
             version = _added(connection, study_key, report, author)
             drafts.remove(connection, study_key, self._owner)
             _mark_drafted(connection, study_key, study.c.status != "drafted")
+        self._taken.pop(study_key, None)
+        return version
+
+    def sign(self, study_key: str, report: Report, author: str) -> ReportVersion:
+        """Sign a report: its newest version if that is the same, else a version of its own.
+
+        Raises
+        ------
+        StorageError
+            Words of the model stand in it that nobody accepted, or it cannot be written.
+        """
+        if reason := why_not_signed(report, author):
+            raise StorageError(reason)
+        with self._database.transaction(writing=True) as connection:
+            self._settle(connection, study_key)
+            version = _latest(connection, study_key)
+            if version is None or to_json(version.report) != to_json(report):
+                version = _added(connection, study_key, report, author)
+            drafts.remove(connection, study_key, self._owner)
+            if version.signed is None:
+                version = _signed(connection, version, author)
         self._taken.pop(study_key, None)
         return version
 
@@ -111,6 +126,13 @@ class ReportArchive:
         with self._database.transaction() as connection:
             found = drafts.drafts_of(connection, study_key)
         return tuple(_read(one) for one in found if one.owner != self._owner)
+
+    def is_typed_elsewhere(self, study_key: str) -> bool:
+        """Whether another window that is open has typed and not saved."""
+        with self._database.transaction() as connection:
+            found = drafts.drafts_of(connection, study_key)
+            left = drafts.left_behind(connection, study_key, self._owner, self._windows)
+        return len(found) > len(left)
 
     def recover(self, study_key: str) -> Report | None:
         """Report as a window that is closed or was killed had last typed it.
@@ -181,6 +203,18 @@ def _added(connection: sa.Connection, study_key: str, report: Report, author: st
     return version
 
 
+def _signed(connection: sa.Connection, version: ReportVersion, author: str) -> ReportVersion:
+    signed, key = _now(), version.study_key
+    row = {"study_key": key, "number": version.number, "author": author}
+    connection.execute(
+        sa.insert(report_signature).values(**row, signed_utc=signed.isoformat())
+    )
+    own = sa.update(study).where(study.c.study_key == key)
+    connection.execute(own.values(status="signed", version=study.c.version + 1))
+    audit_trail.append(connection, author, "report signed", key, {"version": version.number})
+    return replace(version, signed=signed)
+
+
 def _mark_drafted(
     connection: sa.Connection, study_key: str, condition: sa.ColumnElement[bool]
 ) -> None:
@@ -191,6 +225,24 @@ def _mark_drafted(
     )
 
 
+def _versions_of(study_key: str) -> sa.Select[Any]:
+    same = (
+        report_signature.c.study_key == report_version.c.study_key,
+        report_signature.c.number == report_version.c.number,
+    )
+    return (
+        sa.select(report_version, report_signature.c.signed_utc)
+        .outerjoin_from(report_version, report_signature, sa.and_(*same))
+        .where(report_version.c.study_key == study_key)
+    )
+
+
+def _latest(connection: sa.Connection, study_key: str) -> ReportVersion | None:
+    query = _versions_of(study_key).order_by(report_version.c.number.desc()).limit(1)
+    row = connection.execute(query).first()
+    return None if row is None else _version(row)
+
+
 def _read(draft: Draft) -> Report:
     return from_json(draft.text, "the unsaved report of this study")
 
@@ -198,7 +250,8 @@ def _read(draft: Draft) -> Report:
 def _version(row: sa.Row[Any]) -> ReportVersion:
     report = from_json(row.report, f"version {row.number} of this report")
     created = datetime.fromisoformat(row.created_utc)
-    return ReportVersion(row.study_key, row.number, created, row.author, report)
+    signed = None if row.signed_utc is None else datetime.fromisoformat(row.signed_utc)
+    return ReportVersion(row.study_key, row.number, created, row.author, report, signed)
 
 
 def _now() -> datetime:

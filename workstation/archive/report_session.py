@@ -17,13 +17,14 @@ from workstation.archive.journal import Journal, JournalState
 from workstation.archive.report_archive import ReportVersion
 from workstation.core.atomic_file import write_atomically
 from workstation.core.authorship import Fragment, Piece, Run
-from workstation.core.errors import StorageError
+from workstation.core.errors import InputError, StorageError
 from workstation.core.report import (
     Report,
     Sentence,
     append_model_text,
     begin_run,
     end_run,
+    why_not_signed,
     with_runs,
 )
 from workstation.core.report_history import Change, ReportHistory, accepting, replacing
@@ -33,7 +34,10 @@ from workstation.core.rewriting import Rewriting, void_parts
 
 @dataclass(frozen=True)
 class SaveStatus:
-    """What of the report is safe: the last version, whether it is the text, the journal."""
+    """What of the report is safe: the last version, whether it is the text, the journal.
+
+    ``signed`` tells when the last version was signed, in UTC.
+    """
 
     version: int | None
     saved: datetime | None
@@ -41,6 +45,7 @@ class SaveStatus:
     saving: bool
     journal: JournalState
     error: StorageError | None
+    signed: datetime | None = None
 
 
 class ReportSession:
@@ -192,6 +197,19 @@ class ReportSession:
         self._save_error = None
         self._saving = self._journal.save(self.study_key, self.report, self.author)
 
+    def sign(self) -> None:
+        """Begin to sign the report as it stands; :meth:`status` tells how it went.
+
+        Raises
+        ------
+        InputError
+            Words of the model stand in it that nobody accepted, or there is no one to sign.
+        """
+        if reason := why_not_signed(self.report, self.author):
+            raise InputError(reason)
+        self._save_error = None
+        self._saving = self._journal.save(self.study_key, self.report, self.author, sign=True)
+
     def status(self) -> SaveStatus:
         """Say what of the report is safe."""
         self._settle_save()
@@ -203,6 +221,7 @@ class ReportSession:
             self._saving is not None,
             journal,
             journal.error or self._save_error or self.load_error,
+            None if self._version is None else self._version.signed,
         )
 
     @property

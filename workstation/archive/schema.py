@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA = 4
+SCHEMA = 5
 
 metadata = sa.MetaData()
 
@@ -44,6 +44,16 @@ report_journal = sa.Table(
     _text("report"),
 )
 
+# Which versions a person has signed.
+report_signature = sa.Table(
+    "report_signature",
+    metadata,
+    _text("study_key", key=True),
+    _number("number", key=True),
+    _text("signed_utc"),
+    _text("author"),
+)
+
 patient = sa.Table(
     "patient",
     metadata,
@@ -55,7 +65,8 @@ patient = sa.Table(
     _text("sex"),
 )
 
-# ``version`` counts the changes, so that a window can tell that another was faster.
+# ``version`` counts the changes, so that a window can tell that another was faster; ``missing``
+# the images known to be missing, and ``conflicts`` those with an identifier of another file.
 study = sa.Table(
     "study",
     metadata,
@@ -73,6 +84,8 @@ study = sa.Table(
     _text("added_utc"),
     _text("deleted_utc", null=True),
     _number("version"),
+    _number("missing"),
+    _number("conflicts"),
 )
 
 series = sa.Table(
@@ -87,6 +100,7 @@ series = sa.Table(
     _number("number", null=True),
     _text("date"),
     _text("body_part"),
+    _number("missing"),
 )
 
 # ``kept`` is "copy" (in the store) or "reference" (where ``path`` says).

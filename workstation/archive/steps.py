@@ -89,7 +89,21 @@ _SEARCH: tuple[Statement, ...] = (
     {"postgresql": "CREATE INDEX study_search_words ON study_search USING gin (words)"},
 )
 
+_SIGNED_AND_INCOMPLETE: tuple[Statement, ...] = (
+    """CREATE TABLE report_signature (
+        study_key TEXT NOT NULL, number INTEGER NOT NULL, signed_utc TEXT NOT NULL,
+        author TEXT NOT NULL, PRIMARY KEY (study_key, number))""",
+    "ALTER TABLE series ADD COLUMN missing INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE study ADD COLUMN missing INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE study ADD COLUMN conflicts INTEGER NOT NULL DEFAULT 0",
+    """UPDATE study SET conflicts = (SELECT COUNT(*) FROM instance
+        JOIN series ON series.id = instance.series_id
+        WHERE series.study_id = study.id AND instance.conflict = 1)""",
+    "CREATE INDEX study_incomplete ON study (date, id) WHERE missing > 0",
+    "CREATE INDEX study_conflicting ON study (date, id) WHERE conflicts > 0",
+)
+
 # Version 1 is what the program began with; each further one is a step from the one before.
 STEPS: tuple[tuple[Statement, ...], ...] = (
-    _REPORTS, _ONE_DRAFT_PER_WINDOW, _STUDIES, _SEARCH,
+    _REPORTS, _ONE_DRAFT_PER_WINDOW, _STUDIES, _SEARCH, _SIGNED_AND_INCOMPLETE,
 )  # fmt: skip

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from workstation.archive import audit_trail
 from workstation.archive.archive import Archive
+from workstation.archive.file_store import fingerprint
 from workstation.archive.schema import instance, series, stored_file, study
 from workstation.archive.worklist import STATUSES, WorklistRow, row_of
 from workstation.core.errors import ConflictError, InputError
@@ -59,6 +60,33 @@ def series_of(archive: Archive, study_id: int) -> tuple[StoredSeries, ...]:
         StoredSeries(row.id, row.uid, row.modality, row.description, row.number, tuple(files))
         for row, files in found.values()
     )
+
+
+def changed_files(archive: Archive, study_id: int) -> tuple[Path, ...]:
+    """List the files of a study that are gone or are no more what was imported.
+
+    Only files that were left where they were can change; they are read again where their size
+    is the same and their time is not.
+    """
+    query = (
+        sa.select(stored_file)
+        .join_from(stored_file, instance, instance.c.content == stored_file.c.content)
+        .join(series, series.c.id == instance.c.series_id)
+        .where(series.c.study_id == study_id)
+    )
+    with archive.database.transaction() as connection:
+        rows = connection.execute(query).all()
+    return tuple(path_of(archive, row) for row in rows if _is_changed(path_of(archive, row), row))
+
+
+def _is_changed(path: Path, row: sa.Row[Any]) -> bool:
+    try:
+        now = path.stat()
+        if row.kept == "copy" or (now.st_size, now.st_mtime_ns) == (row.size, row.mtime_ns):
+            return bool(now.st_size != row.size)
+        return bool(now.st_size != row.size or fingerprint(path).sha256 != row.content)
+    except (OSError, InputError):
+        return True
 
 
 def path_of(archive: Archive, row: sa.Row[Any]) -> Path:

@@ -12,6 +12,9 @@ from workstation.archive.database import Database
 from workstation.archive.schema import patient, study
 
 STATUSES = ("unread", "drafted", "signed")
+FAULTS = ("incomplete", "conflicting")
+"""What else a study can be looked for by, besides its status."""
+_COUNTS = dict(zip(FAULTS, ("missing", "conflicts"), strict=True))
 _FEW = 1000
 
 
@@ -27,7 +30,7 @@ class WorklistQuery:
     first_day, last_day : str
         ``2026-02-03``; empty is open.
     modality, status : str
-        Empty for all.
+        Empty for all; a status is one of :data:`STATUSES` or :data:`FAULTS`.
     deleted : bool
         Look among the deleted studies instead.
     after : tuple or None
@@ -48,7 +51,11 @@ class WorklistQuery:
 
 @dataclass(frozen=True)
 class WorklistRow:
-    """A study as the list shows it; ``version`` is needed to change it."""
+    """A study as the list shows it; ``version`` is needed to change it.
+
+    ``missing`` images are known not to have come; ``conflicts`` carry the identifier of
+    another file.
+    """
 
     id: int
     study_key: str
@@ -64,6 +71,8 @@ class WorklistRow:
     file_count: int
     deleted_utc: str | None
     version: int
+    missing: int = 0
+    conflicts: int = 0
 
 
 @dataclass(frozen=True)
@@ -134,7 +143,10 @@ def _filters(query: WorklistQuery) -> list[sa.ColumnElement[bool]]:
     if query.last_day:
         found.append(study.c.date <= query.last_day)
         found.append(study.c.date != "")
-    if query.status:
+    if query.status in _COUNTS:
+        # The numbers stand in the text, so that the index of such studies is used.
+        found.append(sa.literal_column(f"study.{_COUNTS[query.status]}", sa.Integer) > sa.text("0"))
+    elif query.status:
         found.append(study.c.status == query.status)
     if query.after is not None:
         day, number = query.after

@@ -213,6 +213,21 @@ def accept(report: Report, sentence: Sentence, accepted: bool = True) -> Report:
     return replace(report, accepted=kept | {span} if accepted and model_words else kept)
 
 
+def why_not_signed(report: Report, author: str) -> str:
+    """Say what keeps a person from signing a report as it stands; empty if nothing does."""
+    if not author:
+        return "Nobody signs a report: set 'author' in the settings."
+    if report.writing:
+        return "The model is still writing into this report."
+    if not report.text.strip():
+        return "There is no report to sign."
+    open_ones = sum(s.origin is not Origin.HUMAN and not s.accepted for s in report.sentences)
+    if not open_ones:
+        return ""
+    stands = "sentence of the model is" if open_ones == 1 else "sentences of the model are"
+    return f"{open_ones} {stands} not accepted yet: accept (Ctrl+Return), rewrite or remove first."
+
+
 def with_runs(report: Report, runs: Sequence[Run]) -> Report:
     """Report that also knows other runs, so that their words can be pasted into it."""
     known = {run.id for run in report.runs}

@@ -97,6 +97,8 @@ class Series:
         Windowed picture of the middle slice.
     readable : str
         Empty, or the sentence why this series cannot be opened as a volume.
+    missing : int
+        Slices that its geometry shows to be missing between others.
     role : str
         ``"volume"``, ``"localizer"``, ``"capture"`` (secondary capture) or ``"document"``
         (report, dose report, presentation state …): all but volumes are set apart.
@@ -123,6 +125,7 @@ class Series:
     notices: tuple[Notice, ...] = ()
     readable: str = ""
     format: str = "DICOM"
+    missing: int = 0
     role: str = "volume"
     slices: tuple[SliceSource, ...] = ()
 

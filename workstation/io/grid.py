@@ -67,6 +67,13 @@ class GridPlan:
         """Tell whether grid slices are computed from several sources."""
         return bool(self.blends)
 
+    @property
+    def missing(self) -> int:
+        """Count the grid slices for which nothing was scanned."""
+        if self.blends:
+            return sum(blend is None for blend in self.blends)
+        return self.geometry.shape[0] - len(set(self.targets))
+
 
 def slice_axes(source: SliceSource) -> NDArray[np.float64] | None:
     """Find unit vectors (3, 3): LPS directions of columns, rows and the normal; None if unknown."""

@@ -217,12 +217,13 @@ def _series(entries: list[_Entry], notices: tuple[Notice, ...]) -> Series:
     entries = sorted(entries, key=_stored_order)
     facts = entries[0].facts
     slices = tuple(entry.source for entry in entries)
-    spacing = None
+    spacing, missing = None, 0
     size = (facts.rows, facts.columns)
     if not facts.trouble:
         plan = plan_grid(slices, size)
         slices = plan.slices
         spacing = plan.geometry.spacing if plan.calibrated else None
+        missing = plan.missing
     return Series(
         key=_content_key(entries),
         study_key=_study_key(facts),
@@ -240,6 +241,7 @@ def _series(entries: list[_Entry], notices: tuple[Notice, ...]) -> Series:
         synthetic=all(entry.facts.synthetic for entry in entries),
         notices=notices,
         readable=_unreadable(facts),
+        missing=missing if role_of(facts) == "volume" else 0,
         role=role_of(facts),
         slices=slices,
     )

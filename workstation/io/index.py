@@ -8,18 +8,20 @@ import stat
 import threading
 import time
 import zipfile
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from workstation.core.running import run_out
 from workstation.core.study import Notice, Series
 from workstation.io.channel import Message
 from workstation.io.facts import FileFacts
 from workstation.io.formats import FORMATS, volume_suffix
 from workstation.io.grouping import group_series
+from workstation.io.incomplete import MARK, incomplete_in
 from workstation.io.pool import WorkerPool
 from workstation.io.thumbnail import from_message
 from workstation.io.unpack import SkippedFile, unpack
@@ -100,7 +102,7 @@ def scan(
     state = _Scan(len(files), skipped)
     yield ScanProgress(0, len(files), "")
     yield from _read_headers(others, state, cancelled, pool)
-    found, notices = group_series(state.facts)
+    found, notices = _grouped(state.facts)
     found += _volume_series(volumes, skipped, cancelled, pool)
     if cancelled.is_set():
         return
@@ -117,17 +119,34 @@ def survey(paths: Sequence[Path], cancelled: threading.Event, pool: WorkerPool) 
 
     What was found until then comes back once ``cancelled`` is set.
     """
+    return run_out(surveying(paths, cancelled, pool))
+
+
+def surveying(
+    paths: Sequence[Path], cancelled: threading.Event, pool: WorkerPool
+) -> Generator[ScanProgress, None, Survey]:
+    """Do what :func:`survey` does, telling how far it is."""
     skipped: list[SkippedFile] = []
     files = list_files(paths, cancelled, skipped)
     state = _Scan(len(files), skipped)
     others = [path for path in files if not volume_suffix(path)]
-    for _ in _read_headers(others, state, cancelled, pool):
-        pass
-    found, notices = group_series(state.facts)
+    yield from _read_headers(others, state, cancelled, pool)
+    found, notices = _grouped(state.facts)
     volumes = [path for path in files if volume_suffix(path)]
     found += _volume_series(volumes, skipped, cancelled, pool)
     facts = {Path(one.path): one for one in state.facts}
     return Survey(tuple(found), facts, tuple(skipped), tuple(notices))
+
+
+def _grouped(facts: list[FileFacts]) -> tuple[list[Series], list[Notice]]:
+    """Group into series, each of which says where it was retrieved in part only."""
+    found, notices = group_series(facts)
+    return [_with_mark(series) for series in found], notices
+
+
+def _with_mark(series: Series) -> Series:
+    part = incomplete_in(series.files)
+    return series if part is None else replace(series, notices=(part.notice, *series.notices))
 
 
 def list_files(
@@ -139,6 +158,8 @@ def list_files(
         for file in _walk(path, skipped):
             if cancelled.is_set():
                 return []
+            if file.name == MARK:
+                continue
             if reason := _not_regular(file):
                 skipped.append(SkippedFile(file, reason))
             elif _is_archive(file, chosen=file == path):

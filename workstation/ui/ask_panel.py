@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import Qt, Signal, Slot
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QStackedWidget, QVBoxLayout, QWidget
@@ -22,6 +24,12 @@ class ReadyQuestion:
 
     text: str
     choices: tuple[str, ...] = ()
+
+
+def ready_questions(path: Path) -> tuple[ReadyQuestion, ...]:
+    """Read the questions of a file like ``resources/questions.toml``."""
+    table = tomllib.loads(path.read_text(encoding="utf-8"))
+    return tuple(ReadyQuestion(q["text"], tuple(q["choices"])) for q in table["question"])
 
 
 class AskPanel(QWidget):

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from PySide6.QtCore import QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -20,6 +20,7 @@ from PySide6.QtWidgets import (
     QMainWindow,
     QMenu,
     QSizePolicy,
+    QStackedWidget,
     QTabWidget,
     QToolBar,
     QToolButton,
@@ -33,9 +34,11 @@ from workstation.ui.notifications import Notifications
 from workstation.ui.status_strip import StatusStrip
 from workstation.ui.theme import icon
 
-_MENUS = ("file", "view", "window", "report", "layout", "help")
+_MENUS = ("file", "worklist", "view", "window", "report", "pacs", "layout", "help")
+_TITLES = {"pacs": "PACS"}
 _ICONS = {
     "file.open": "open",
+    "worklist.show": "worklist",
     "view.crosshair": "crosshair",
     "view.invert": "invert",
     "view.maximise": "maximise",
@@ -51,7 +54,9 @@ _DOCK_AREAS = {
     "report": Qt.DockWidgetArea.RightDockWidgetArea,
     "ask": Qt.DockWidgetArea.RightDockWidgetArea,
     "similar": Qt.DockWidgetArea.RightDockWidgetArea,
+    "pacs": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
+_HIDDEN_AT_FIRST = ("pacs",)
 
 
 class MainWindow(QMainWindow):
@@ -79,7 +84,11 @@ class MainWindow(QMainWindow):
         column = QVBoxLayout(middle)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
-        column.addWidget(images, 1)
+        self._pages = QStackedWidget()
+        self._page_names = {"images": images}
+        self._beside: QByteArray | None = None  # docks, while another page than the images shows
+        self._pages.addWidget(images)
+        column.addWidget(self._pages, 1)
         self.setCentralWidget(middle)
         self.docks = {name: self._dock(name, panel) for name, panel in panels.items()}
         self._stack_right_docks()
@@ -92,6 +101,7 @@ class MainWindow(QMainWindow):
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bottom)
         self._patient = QLabel()
         self._patient.setProperty("role", "title")
+        self._whose = QAction(self)
         self._tool_bar = self._make_tool_bar()
         self._menus: dict[str, QMenu] = {}
         self._actions: list[tuple[Action, QAction]] = []
@@ -100,11 +110,12 @@ class MainWindow(QMainWindow):
         self.resize(1360, 760)
 
     def _dock(self, name: str, panel: QWidget) -> QDockWidget:
-        dock = QDockWidget(name.capitalize(), self)
+        dock = QDockWidget(_TITLES.get(name, name.capitalize()), self)
         dock.setObjectName(name)
         panel.setMinimumWidth(250 if name == "series" else 300)
         dock.setWidget(panel)
         self.addDockWidget(_DOCK_AREAS[name], dock)
+        dock.setVisible(name not in _HIDDEN_AT_FIRST)
         return dock
 
     def _stack_right_docks(self) -> None:
@@ -137,7 +148,7 @@ class MainWindow(QMainWindow):
             for action, made in self._actions:
                 if action.key == key:
                     self._tool_bar.addAction(made)
-            if key in ("file.open", "view.reset"):
+            if key in ("worklist.show", "view.reset"):
                 self._tool_bar.addSeparator()
             if key == "view.reset":
                 self._tool_bar.addWidget(self._window_button())
@@ -146,7 +157,7 @@ class MainWindow(QMainWindow):
         spacer.setStyleSheet("background: transparent;")
         spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
         self._tool_bar.addWidget(spacer)
-        self._tool_bar.addWidget(self._patient)
+        self._whose = self._tool_bar.addWidget(self._patient)
 
     def _add(self, action: Action) -> None:
         made = QAction(action.text, self)
@@ -173,7 +184,8 @@ class MainWindow(QMainWindow):
         """Menu of a group, made in the fixed order of the menu bar."""
         if not self._menus:
             for known in _MENUS:
-                self._menus[known] = self.menuBar().addMenu(f"&{known.capitalize()}")
+                title = _TITLES.get(known, known.capitalize())
+                self._menus[known] = self.menuBar().addMenu(f"&{title}")
         return self._menus[name]
 
     def _window_button(self) -> QToolButton:
@@ -207,15 +219,45 @@ class MainWindow(QMainWindow):
         facts = (who.name, who.age, who.sex, series.study_description, series.day)
         self._patient.setText("  ·  ".join(fact for fact in facts if fact) + "  ")
 
+    def add_page(self, name: str, page: QWidget) -> None:
+        """Add what may be shown in the place of the images."""
+        self._page_names[name] = page
+        self._pages.addWidget(page)
+
+    def show_page(self, name: str) -> None:
+        """Show a page, or ``"images"`` again.
+
+        The docks belong to the open study; they stand beside the images only, so that one
+        patient's report is never seen beside another's row.
+        """
+        if self.shows_page(name):
+            return
+        if self._beside is None:
+            self._beside = self.saveState(1)
+            for dock in self.docks.values():
+                dock.hide()
+        self._pages.setCurrentWidget(self._page_names[name])
+        self._whose.setVisible(name == "images")
+        if name == "images":
+            self.restoreState(self._beside, 1)
+            self._beside = None
+            self._images.setFocus()
+        self.refresh_actions()
+
+    def shows_page(self, name: str) -> bool:
+        """Whether this page is in front."""
+        return self._pages.currentWidget() is self._page_names[name]
+
     def raise_dock(self, name: str) -> None:
-        """Bring a panel to the front."""
+        """Bring a panel to the front, beside the images."""
+        self.show_page("images")
         self.docks[name].show()
         self.docks[name].raise_()
 
     def remember(self) -> None:
         """Keep size, docks and layout for the next start."""
         self.state.setValue("geometry", self.saveGeometry())
-        self.state.setValue("docks", self.saveState(1))
+        self.state.setValue("docks", self._beside or self.saveState(1))
 
     def recall(self) -> None:
         """Take up the last size and docks, where they were kept."""
@@ -227,10 +269,11 @@ class MainWindow(QMainWindow):
 
     def reset_layout(self) -> None:
         """Put every dock back where it was at first."""
+        self.show_page("images")
         for name, dock in self.docks.items():
             dock.setFloating(False)
             self.addDockWidget(_DOCK_AREAS[name], dock)
-            dock.show()
+            dock.setVisible(name not in _HIDDEN_AT_FIRST)
         self._stack_right_docks()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

@@ -6,6 +6,7 @@ import logging
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -24,7 +25,7 @@ from PySide6.QtWidgets import (
 
 from workstation.core.study import Severity
 from workstation.ui import palette
-from workstation.ui.panel_parts import Fold
+from workstation.ui.panel_parts import Fold, button
 from workstation.ui.theme import icon
 
 _LOG = logging.getLogger(__name__)
@@ -40,6 +41,14 @@ SIGNS = {
 
 
 @dataclass(frozen=True)
+class Remedy:
+    """What a reader can do about a notification: a button's text, and what it does."""
+
+    text: str
+    run: Callable[[], None]
+
+
+@dataclass(frozen=True)
 class Told:
     """One notification as the log keeps it."""
 
@@ -50,13 +59,14 @@ class Told:
 
 
 class _Card(QFrame):
-    """One sentence with its stripe, a fold for details and a close button."""
+    """One sentence with its stripe, a fold for details, a remedy and a close button."""
 
     closed = Signal(object)
     resized = Signal()
 
-    def __init__(self, told: Told, parent: QWidget) -> None:
+    def __init__(self, told: Told, parent: QWidget, remedy: Remedy | None) -> None:
         super().__init__(parent)
+        self._remedy = remedy
         name, colour = SIGNS[told.severity]
         self.setProperty("role", "notification")
         self.setStyleSheet(f"_Card {{ border-left: 3px solid {colour}; }}")
@@ -78,6 +88,10 @@ class _Card(QFrame):
         whole = QVBoxLayout(self)
         whole.setContentsMargins(10, 8, 6, 8)
         whole.addLayout(line)
+        if remedy is not None:
+            act = button(remedy.text)
+            act.clicked.connect(self._act)
+            whole.addWidget(act, 0, Qt.AlignmentFlag.AlignRight)
         if told.details:
             fold = Fold("Details", told.details)
             fold.toggled.connect(self.resized)
@@ -92,6 +106,12 @@ class _Card(QFrame):
             self._close()
 
     @Slot()
+    def _act(self) -> None:
+        if self._remedy is not None:
+            self._remedy.run()
+        self._close()
+
+    @Slot()
     def _close(self) -> None:
         self.closed.emit(self)
 
@@ -99,7 +119,8 @@ class _Card(QFrame):
 class Notifications(QObject):
     """Shows what the reader must know, without ever taking the focus.
 
-    What is about data or the report stays until it is closed; mere information fades.
+    What is about data or the report, or has a remedy, stays until it is closed; mere
+    information fades.
     """
 
     changed = Signal()
@@ -113,7 +134,13 @@ class Notifications(QObject):
         window.installEventFilter(self)
         self.fault_told.connect(self._tell_fault, Qt.ConnectionType.QueuedConnection)
 
-    def show(self, text: str, severity: Severity = Severity.INFO, details: str = "") -> None:
+    def show(
+        self,
+        text: str,
+        severity: Severity = Severity.INFO,
+        details: str = "",
+        remedy: Remedy | None = None,
+    ) -> None:
         """Show a sentence; an equal one that is still on screen is not doubled."""
         told = Told(datetime.now().astimezone(), text, severity, details)
         self.log.append(told)
@@ -121,11 +148,11 @@ class Notifications(QObject):
         for card in self._cards:
             if card.accessibleName() == text:
                 return
-        card = _Card(told, self._window)
+        card = _Card(told, self._window, remedy)
         card.closed.connect(self._remove)
         card.resized.connect(self._place)
         self._cards.append(card)
-        if severity is Severity.INFO:
+        if severity is Severity.INFO and remedy is None:
             QTimer.singleShot(_FADE_MILLISECONDS, card, card.fade)
         self._place()
 

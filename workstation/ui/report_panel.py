@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QFileDialog, QHBoxLayout, QMenu, QVBoxLayout, QWid
 from model_runtime.api import Provenance, Stage
 from workstation.archive.report_session import ReportSession, SaveStatus
 from workstation.core.claim import claim_of
-from workstation.core.errors import StorageError
+from workstation.core.errors import InputError, StorageError
 from workstation.io.export import formats
 from workstation.ui.evidence_view import EvidenceView, Explained
 from workstation.ui.panel_parts import RunningLine, button, label
@@ -185,6 +185,18 @@ class ReportPanel(QWidget):
             self._reported = None
             self._session.save()
             self._refresh_status()
+
+    @Slot()
+    def sign(self) -> None:
+        """Sign the report, or say why it cannot be."""
+        if self._session is None:
+            return
+        self._reported = None
+        try:
+            self._session.sign()
+        except InputError as error:
+            self.save_failed.emit(error.message, error.details)
+        self._refresh_status()
 
     def save_copy(self, path: Path) -> None:
         """Write the report to another place than the archive, and say so if that fails."""

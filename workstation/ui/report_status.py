@@ -18,6 +18,8 @@ def status_line(status: SaveStatus, now: datetime | None = None) -> str:
 
 def _saved(status: SaveStatus) -> str:
     clock = "" if status.saved is None else f"{status.saved.astimezone():%H:%M:%S}"
+    if status.signed is not None:
+        return f"signed {status.signed.astimezone():%H:%M:%S} · v{status.version}"
     return f"saved {clock} · v{status.version}"
 
 

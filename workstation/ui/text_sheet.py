@@ -32,8 +32,16 @@ class TextSheet(QFrame):
 
     def show_text(self, heading: str, text: str) -> None:
         """Show a text, Markdown understood, in the window's middle."""
-        self._heading.setText(heading)
         self._text.setMarkdown(text)
+        self._come(heading)
+
+    def show_plain(self, heading: str, text: str) -> None:
+        """Show a text as it is in the window's middle."""
+        self._text.setPlainText(text)
+        self._come(heading)
+
+    def _come(self, heading: str) -> None:
+        self._heading.setText(heading)
         self.setAccessibleName(heading)
         window = self.parentWidget()
         if window is not None:

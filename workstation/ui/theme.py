@@ -85,7 +85,9 @@ def icon(name: str, colour: str = palette.TEXT) -> QIcon:
     """
     source = (_RESOURCES / "icons" / f"{name}.svg").read_text(encoding="utf-8")
     drawn = QIcon()
-    for shade, mode in ((colour, QIcon.Mode.Normal), (palette.FAINT, QIcon.Mode.Disabled)):
+    modes = QIcon.Mode
+    shades = ((colour, modes.Normal), (colour, modes.Selected), (palette.FAINT, modes.Disabled))
+    for shade, mode in shades:
         renderer = QSvgRenderer(QByteArray(source.replace("currentColor", shade).encode()))
         for size in (16, 24, 32, 48):
             drawn.addPixmap(_pixmap(renderer, size), mode)

@@ -7,6 +7,7 @@ import itertools
 import os
 import shutil
 import socket
+import ssl
 import subprocess
 import threading
 import time
@@ -171,7 +172,76 @@ class Running:
         self._process.wait()
 
 
-def start_orthanc(folder: Path, receive_port: int) -> Running:
+PASSWORD = "s3cret-canary-Wörd"
+
+
+def dicomweb_plugin() -> str:
+    """Path of Orthanc's DICOMweb plugin; its absence fails the test."""
+    found = sorted(Path("/usr").glob("*/orthanc/**/libOrthancDicomWeb.so*"))
+    if not found:
+        pytest.fail("apt-get install orthanc-dicomweb", pytrace=False)
+    return str(found[0])
+
+
+def web_settings() -> dict[str, object]:
+    """What makes Orthanc a DICOMweb service with a login."""
+    return {
+        "Plugins": [dicomweb_plugin()], "HttpServerEnabled": True, "HttpPort": free_port(),
+        "RemoteAccessAllowed": False, "AuthenticationEnabled": True,
+        "RegisteredUsers": {"reader": PASSWORD}, "DicomWeb": {"Enable": True},
+    }  # fmt: skip
+
+
+class TlsFront:
+    """Ends TLS before a service, as a hospital's gateway does; Debian's Orthanc crashes on TLS."""
+
+    def __init__(self, port: int, folder: Path) -> None:
+        self._target = port
+        self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._context.load_cert_chain(folder / "ours.pem", folder / "ours.key")
+        self._server = socket.create_server(("127.0.0.1", 0))
+        self.port = self._server.getsockname()[1]
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                client, _ = self._server.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._pass, args=(client,), daemon=True).start()
+
+    def _pass(self, plain: socket.socket) -> None:
+        try:
+            client = self._context.wrap_socket(plain, server_side=True)
+        except OSError:
+            plain.close()
+            return
+        upstream = socket.create_connection(("127.0.0.1", self._target))
+        for one in (client, upstream):
+            one.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        back = threading.Thread(target=self._pipe, args=(upstream, client), daemon=True)
+        back.start()
+        self._pipe(client, upstream)
+        back.join()
+        client.close()
+        upstream.close()
+
+    @staticmethod
+    def _pipe(source: socket.socket, target: socket.socket) -> None:
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+        except OSError:
+            pass
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_RDWR)
+
+    def close(self) -> None:
+        self._server.close()
+
+
+def start_orthanc(folder: Path, receive_port: int, **more: object) -> Running:
     import json
 
     port = free_port()
@@ -182,13 +252,13 @@ def start_orthanc(folder: Path, receive_port: int) -> Running:
         "DicomAlwaysAllowEcho": True, "DicomAlwaysAllowStore": True,
         "DicomAlwaysAllowFind": True, "DicomAlwaysAllowGet": True,
         "DicomAlwaysAllowMove": True, "CaseSensitivePN": False, "DefaultEncoding": "Utf8",
-        "DicomModalities": {"us": ["TOMOSCRIBE", "127.0.0.1", receive_port]},
+        "DicomModalities": {"us": ["TOMOSCRIBE", "127.0.0.1", receive_port]}, **more,
     }))  # fmt: skip
     peer = Peer("orthanc", "ORTHANC", "127.0.0.1", port)
     return Running([program("Orthanc"), str(folder / "orthanc.json")], peer, folder)
 
 
-def start_dcmqrscp(folder: Path, receive_port: int) -> Running:
+def start_dcmqrscp(folder: Path, receive_port: int, *options: str) -> Running:
     port = free_port()
     (folder / "QR").mkdir()
     (folder / "qr.cfg").write_text(
@@ -198,7 +268,7 @@ def start_dcmqrscp(folder: Path, receive_port: int) -> Running:
         f"AETable BEGIN\nQR {folder / 'QR'} RW (200, 1024mb) ANY\nAETable END\n"
     )
     peer = Peer("dcmqrscp", "QR", "127.0.0.1", port)
-    return Running([program("dcmqrscp"), "-c", str(folder / "qr.cfg")], peer, folder)
+    return Running([program("dcmqrscp"), *options, "-c", str(folder / "qr.cfg")], peer, folder)
 
 
 @pytest.fixture(scope="session")
@@ -231,6 +301,34 @@ def pacs(request) -> Running:
     return request.getfixturevalue(request.param)
 
 
+@pytest.fixture(scope="session")
+def certificates(tmp_path_factory) -> Path:
+    """Two certificates for this machine that nobody else signed, with their keys."""
+    folder = tmp_path_factory.mktemp("tls")
+    for name in ("ours", "stranger"):
+        command = [
+            program("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+            "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
+            "-keyout", f"{name}.key", "-out", f"{name}.pem",
+        ]  # fmt: skip
+        subprocess.run(command, cwd=folder, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def web_orthanc(tmp_path_factory, studies, receive_port, certificates):
+    """Orthanc with its DICOMweb plugin, over TLS and with a login, filled by C-STORE."""
+    values = web_settings()
+    running = start_orthanc(tmp_path_factory.mktemp("web"), receive_port, **values)
+    front = TlsFront(values["HttpPort"], certificates)
+    running.url = f"https://127.0.0.1:{front.port}/dicom-web"
+    running.plain_url = f"http://127.0.0.1:{values['HttpPort']}/dicom-web"
+    running.fill(studies)
+    yield running
+    front.close()
+    running.close()
+
+
 class CuttingProxy:
     """Passes connections on; each of the first ``cuts`` breaks after ``after`` bytes back."""
 
@@ -258,6 +356,10 @@ class CuttingProxy:
             target.shutdown(socket.SHUT_RDWR)
         except OSError:
             pass
+
+    def break_for_good(self) -> None:
+        """Let nothing through from now on."""
+        self._after, self.cuts = 0, 1_000_000
 
     def _back(self, source: socket.socket, target: socket.socket) -> None:
         passed = 0

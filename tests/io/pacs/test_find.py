@@ -22,6 +22,7 @@ from workstation.io.pacs.find import echo, find
 from workstation.io.pacs.peer import Local, Peer, Timeouts
 from workstation.io.pacs.priors import find_priors
 from workstation.io.pacs.query import Query, identifier, read_answer
+from workstation.io.pacs.source import DimseSource
 
 
 def test_echo(local, pacs):
@@ -165,9 +166,10 @@ def test_what_cannot_be_asked(local, orthanc):
 
 def test_priors_are_of_the_same_patient_and_newest_first(local, pacs, studies, never):
     current = studies["chest"].uid
-    found = find_priors(local, pacs.peer, "P1", never, current=current)
+    source = DimseSource(local, pacs.peer)
+    found = find_priors(source, "P1", never, current=current)
     assert [one.study_uid for one in found] == [studies["prior"].uid]
-    both = find_priors(local, pacs.peer, "P1", never)
+    both = find_priors(source, "P1", never)
     assert [one.study_uid for one in both] == [current, studies["prior"].uid]
     with pytest.raises(InputError):
-        find_priors(local, pacs.peer, "P*", never)
+        find_priors(source, "P*", never)

@@ -17,6 +17,7 @@ from tests.io.pacs.conftest import free_port, program, same_images
 from workstation.core.errors import NetworkError, PeerRefusedError
 from workstation.io.pacs.find import Query, echo, find
 from workstation.io.pacs.link import associate
+from workstation.io.pacs.patience import Patience
 from workstation.io.pacs.peer import Local, Peer, Tls
 from workstation.io.pacs.receiver import Receiver, ReceiverOptions
 from workstation.io.pacs.send import send
@@ -162,7 +163,7 @@ def test_an_instance_over_the_limit_is_dropped(local, inbox, studies, never):
     box = inbox(max_instance_bytes=10_000)
     path = next(iter(studies["prior"].files.values()))
     with pytest.raises(NetworkError):
-        send(local, box.peer, [path], never)
+        send(local, box.peer, [path], never, patience=Patience(attempts=1, pause=0))
     assert [path for path in box.folder.rglob("*") if path.is_file()] == []
 
 
@@ -228,23 +229,6 @@ def test_a_port_in_use_is_told(tmp_path):
         Receiver(ReceiverOptions(tmp_path, port=taken.getsockname()[1]))
 
 
-@pytest.fixture(scope="module")
-def certificates(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tls")
-
-    def openssl(*arguments):
-        command = [program("openssl"), *arguments]
-        subprocess.run(command, cwd=folder, check=True, capture_output=True)
-
-    for name in ("ours", "stranger"):
-        openssl(
-            "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", f"/CN={name}",
-            "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost",
-            "-keyout", f"{name}.key", "-out", f"{name}.pem",
-        )  # fmt: skip
-    return folder
-
-
 def test_tls_both_ways_and_nothing_else(local, inbox, studies, never, certificates):
     import dataclasses
 
@@ -276,3 +260,51 @@ def test_tls_both_ways_and_nothing_else(local, inbox, studies, never, certificat
     with pytest.raises(PeerRefusedError, match="certificates do not fit"):
         echo(local, dataclasses.replace(box.peer, tls=named))
     assert echo(local, secure) >= 0
+
+
+def test_no_name_reaches_the_process_errors(local, studies, never, tmp_path):
+    """Honest images, damaged ones, and a fault inside the process: its stderr names nobody."""
+    log, stored, refused = tmp_path / "errors.log", [], []
+    options = ReceiverOptions(
+        tmp_path / "in", port=free_port(), allowed=(("TOMOSCRIBE", ""),),
+        max_instance_bytes=200_000,
+    )  # fmt: skip
+    source = pydicom.dcmread(next(iter(studies["prior"].files.values())))
+    source.PixelData = b"Canary " * 40_000
+    source.SOPInstanceUID = source.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+    source.save_as(tmp_path / "large.dcm")
+    broken = tmp_path / "broken.dcm"
+    whole = next(iter(studies["prior"].files.values())).read_bytes()
+    broken.write_bytes(whole.replace(b"PN", b"\xff\xff").replace(b"UI", b"UT")[:9000])
+    with Receiver(options, stored.append, refused.append, log) as receiver:
+        peer = Peer("us", "TOMOSCRIBE", "127.0.0.1", receiver.port)
+        send(local, peer, list(studies["prior"].files.values()), never)
+        for path in (tmp_path / "large.dcm", broken):
+            storescu_quietly(peer.port, path)
+        until(lambda: len(stored) >= 5)
+    written = log.read_text() + "".join(refused)
+    assert "Canary" not in written
+    assert "P1" not in written.replace("PDU", "")
+
+
+def storescu_quietly(port, path):
+    command = [program("storescu"), "-aet", "TOMOSCRIBE", "-aec", "TOMOSCRIBE", "127.0.0.1"]
+    subprocess.run([*command, str(port), str(path)], capture_output=True, timeout=60, check=False)
+
+
+def test_a_fault_in_the_process_says_where_and_not_with_what(tmp_path):
+    code = (
+        "import sys, threading\n"
+        "from workstation.io.pacs import scp\n"
+        "scp.tell_faults_without_words()\n"
+        "def fail(): raise ValueError('Canary^Yellow is no UID')\n"
+        "one = threading.Thread(target=fail); one.start(); one.join()\n"
+        "fail()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.count("ValueError in the receiver") == 2
+    assert "fail" in done.stderr
+    assert "Canary" not in done.stderr

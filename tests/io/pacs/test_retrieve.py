@@ -14,10 +14,12 @@ from tests.io.pacs.conftest import CuttingProxy, free_port, program, same_images
 from workstation.core.errors import CancelledError, InputError, NetworkError
 from workstation.io.pacs import retrieve as module
 from workstation.io.pacs.find import Query, find
+from workstation.io.pacs.patience import Patience
 from workstation.io.pacs.priors import retrieve_priors
 from workstation.io.pacs.receiver import Receiver, ReceiverOptions
-from workstation.io.pacs.retrieve import Patience, SeriesKey, retrieve, series_of
+from workstation.io.pacs.retrieve import SeriesKey, retrieve, series_of
 from workstation.io.pacs.send import send
+from workstation.io.pacs.source import DimseSource
 
 HASTE = Patience(attempts=2, pause=0.05)
 
@@ -135,7 +137,8 @@ def test_cancelled_in_the_middle_and_gone_on(local, pacs, studies, tmp_path, nev
 
 def test_priors_in_parallel(local, pacs, studies, tmp_path, never):
     prior, chest = studies["prior"], studies["chest"]
-    got = retrieve_priors(local, pacs.peer, "P1", tmp_path, never, current=chest.uid)
+    source = DimseSource(local, pacs.peer)
+    got = retrieve_priors(source, "P1", tmp_path, never, current=chest.uid)
     assert {one.key for one in got} == {SeriesKey(prior.uid, uid) for uid in prior.series}
     assert all(one.complete for one in got)
     same_images([path for one in got for path in one.arrived], prior)

@@ -53,17 +53,21 @@ _OTHERS = (
 
 
 def retrieval_contexts(
-    model: str, classes: Iterable[str]
+    model: str, classes: Iterable[str], *, together: bool = False
 ) -> tuple[list[PresentationContext], list[SCP_SCU_RoleSelectionNegotiation]]:
     """Propose a retrieval by C-GET, and a context for each way an instance may be stored.
 
-    One context holds one compressed syntax, so that the peer need not convert anything.
+    One context holds one compressed syntax, so that the peer need not convert anything;
+    ``together`` puts all of a class into one context, for peers that look at its first one only.
     """
     wanted = sorted(set(classes) & STORAGE)
     images, others = (wanted, ()) if wanted else (_IMAGES, _OTHERS)
     contexts = [build_context(model)]
-    contexts += [build_context(one, list(NATIVE)) for one in (*images, *others)]
-    contexts += [build_context(one, syntax) for syntax in COMPRESSED for one in images]
+    if together:
+        contexts += [build_context(one, [*COMPRESSED, *NATIVE]) for one in (*images, *others)]
+    else:
+        contexts += [build_context(one, list(NATIVE)) for one in (*images, *others)]
+        contexts += [build_context(one, syntax) for syntax in COMPRESSED for one in images]
     contexts = contexts[:LIMIT]
     proposed = dict.fromkeys(str(one.abstract_syntax) for one in contexts[1:])
     return contexts, [build_role(one, scp_role=True) for one in proposed]

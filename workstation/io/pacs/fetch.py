@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ from workstation.io.pacs.contexts import GET, MOVE, retrieval_contexts
 from workstation.io.pacs.link import associate, lost, provider
 from workstation.io.pacs.peer import Local, Peer
 from workstation.io.pacs.query import identifier
-from workstation.io.pacs.store import InstanceStore, Stored, read_identity
+from workstation.io.pacs.store import Incoming, InstanceStore, Stored, read_identity
 from workstation.io.pacs.wire import take_file
 
 if TYPE_CHECKING:
@@ -89,8 +89,10 @@ class Basket:
     def on_store(self, event: evt.Event) -> int:
         """Answer a C-STORE of a C-GET."""
         incoming = take_file(event.request)
-        if incoming is None:
-            return NOT_UNDERSTOOD
+        return NOT_UNDERSTOOD if incoming is None else self.take(incoming)
+
+    def take(self, incoming: Incoming) -> int:
+        """Store what has arrived whole, or refuse it; returns the status of a C-STORE."""
         identity = read_identity(incoming.path) if not incoming.fault else ("", "")
         try:
             if not incoming.fault and not self.wants(incoming.sop_uid, identity):
@@ -134,12 +136,29 @@ class Basket:
 def get(local: Local, peer: Peer, basket: Basket, cancelled: Event) -> Tally:
     """Bring a part by C-GET.
 
+    What the peer could not send is asked for once more in other words: DCMTK's dcmqrscp sends
+    compressed images only over the first context of their class.
+
     Raises
     ------
     NetworkError
         Where the peer refuses or the link breaks; what arrived before is kept.
     """
-    contexts, roles = retrieval_contexts(GET, basket.part.classes)
+    tally = _get_once(local, peer, basket, cancelled, together=False)
+    left = tuple(
+        uid for uid in tally.failed if uid not in basket.arrived and uid not in basket.refused
+    )
+    if not left or cancelled.is_set():
+        return tally
+    rest = replace(basket, part=replace(basket.part, sop_uids=left))
+    again = _get_once(local, peer, rest, cancelled, together=True)
+    return replace(tally, failed=again.failed, completed=tally.completed + again.completed)
+
+
+def _get_once(
+    local: Local, peer: Peer, basket: Basket, cancelled: Event, *, together: bool
+) -> Tally:
+    contexts, roles = retrieval_contexts(GET, basket.part.classes, together=together)
     with associate(
         local, peer, contexts, cancelled=cancelled, opener=basket.store.incoming,
         on_store=basket.on_store, roles=roles,

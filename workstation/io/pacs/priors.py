@@ -7,16 +7,13 @@ from pathlib import Path
 from threading import Event
 
 from workstation.core.errors import InputError
-from workstation.io.pacs.find import find
-from workstation.io.pacs.peer import Local, Peer
 from workstation.io.pacs.query import Answer, Query
-from workstation.io.pacs.receiver import Receiver
-from workstation.io.pacs.retrieve import Progress, Retrieval, retrieve, series_of
+from workstation.io.pacs.retrieve import Progress, Retrieval
+from workstation.io.pacs.source import Source
 
 
 def find_priors(
-    local: Local,
-    peer: Peer,
+    source: Source,
     patient_id: str,
     cancelled: Event,
     *,
@@ -30,7 +27,7 @@ def find_priors(
     if not patient_id.strip() or set(patient_id) & set("*?"):
         raise InputError("Prior studies are found by the whole patient number.")
     query = Query(patient_id=patient_id, modality=modality)
-    found = find(local, peer, query, cancelled).answers
+    found = source.find(query, cancelled).answers
     mine = [one for one in found if one.patient_id == patient_id.strip()]
     return tuple(
         sorted(
@@ -41,9 +38,20 @@ def find_priors(
     )
 
 
+def is_same_person(answer: Answer, birth_date: str) -> bool:
+    """Whether nothing speaks against it: patient numbers are given twice by two hospitals.
+
+    Parameters
+    ----------
+    birth_date : str
+        That of the patient whose priors are wanted, ``YYYYMMDD`` with or without dashes.
+    """
+    ours, theirs = (text.replace("-", "").strip() for text in (birth_date, answer.birth_date))
+    return not ours or not theirs or ours == theirs
+
+
 def retrieve_priors(
-    local: Local,
-    peer: Peer,
+    source: Source,
     patient_id: str,
     folder: Path,
     cancelled: Event,
@@ -51,13 +59,8 @@ def retrieve_priors(
     current: str = "",
     modality: str = "",
     told: Callable[[Progress], None] | None = None,
-    receiver: Receiver | None = None,
 ) -> tuple[Retrieval, ...]:
     """Find a patient's other studies and bring all their series."""
-    studies = find_priors(local, peer, patient_id, cancelled, current=current, modality=modality)
-    keys = [
-        key
-        for study in studies
-        for key in series_of(local, peer, study.study_uid, cancelled)
-    ]  # fmt: skip
-    return retrieve(local, peer, keys, folder, cancelled, told=told, receiver=receiver)
+    studies = find_priors(source, patient_id, cancelled, current=current, modality=modality)
+    keys = [key for study in studies for key in source.series_of(study.study_uid, cancelled)]
+    return source.retrieve(keys, folder, cancelled, told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
 from typing import Literal
@@ -82,6 +82,14 @@ class Query:
         values["SpecificCharacterSet"] = charset  # asked in ASCII too: many answer in it
         return identifier(values)
 
+    def as_filters(self) -> tuple[dict[str, str], tuple[str, ...]]:
+        """Write for DICOMweb: attributes to match below the path, and attributes to be told."""
+        path = {"study": (), "series": ("StudyInstanceUID",)}.get(
+            self.level, ("StudyInstanceUID", "SeriesInstanceUID")
+        )
+        wanted = {key: value for key, value in self._wanted().items() if value and key not in path}
+        return wanted, tuple(one for one in _ASKED[self.level] if one not in path)
+
     def _wanted(self) -> dict[str, str]:
         keys = {"StudyInstanceUID": self.study_uid}
         if self.level != "study":
@@ -144,11 +152,14 @@ def read_answer(dataset: Dataset) -> Answer:
         for part in _raw(dataset, "SpecificCharacterSet").decode("ascii", "replace").split("\\")
     ]
 
+    return answer_of(lambda keyword: _decoded(_raw(dataset, keyword), charset))
+
+
+def answer_of(value_of: Callable[[str], str]) -> Answer:
+    """Make a match out of what says the text of an attribute by its keyword."""
+
     def text(*keywords: str) -> str:
-        for keyword in keywords:
-            if value := _decoded(_raw(dataset, keyword), charset):
-                return value
-        return ""
+        return next((value for one in keywords if (value := value_of(one))), "")
 
     return Answer(
         study_uid=text("StudyInstanceUID"),
@@ -212,8 +223,12 @@ def _decoded(value: bytes, charset: list[str]) -> str:
         text = _decoded_escapes(value, charset)
     else:
         text = _decoded_plain(value, charset[0])
-    text = "".join(letter if letter.isprintable() else " " for letter in text)
-    return text.strip()
+    return printable(text)
+
+
+def printable(text: str) -> str:
+    """Put blanks for control characters, and none around."""
+    return "".join(letter if letter.isprintable() else " " for letter in text).strip()
 
 
 def _decoded_plain(value: bytes, charset: str) -> str:

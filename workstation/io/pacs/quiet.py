@@ -9,13 +9,13 @@ from pynetdicom import _config
 
 
 def keep_quiet() -> None:
-    """Let neither pynetdicom nor pydicom write a line, whatever the program's own log does."""
+    """Let none of them write a line, whatever the program's own log does."""
     _config.LOG_HANDLER_LEVEL = "none"
     _config.LOG_REQUEST_IDENTIFIERS = False
     _config.LOG_RESPONSE_IDENTIFIERS = False
     _config.STORE_SEND_CHUNKED_DATASET = True
     pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
-    for name in ("pynetdicom", "pydicom"):
+    for name in ("pynetdicom", "pydicom", "dicomweb_client", "retrying", "urllib3", "requests"):
         logger = logging.getLogger(name)
         logger.handlers = [logging.NullHandler()]
         logger.propagate = False

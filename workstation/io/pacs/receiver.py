@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import threading
@@ -61,6 +62,8 @@ class Receiver:
         Called with each instance that no listener took.
     refused : callable or None
         Called with a sentence when a sender was refused.
+    log : Path or None
+        Where the process writes why it failed, anew each time; no line holds a patient's name.
 
     Raises
     ------
@@ -73,6 +76,7 @@ class Receiver:
         options: ReceiverOptions,
         told: Callable[[Stored], None] | None = None,
         refused: Callable[[str], None] | None = None,
+        log: Path | None = None,
     ) -> None:
         self.options = options
         self.port = 0
@@ -81,13 +85,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._ready = threading.Event()
         self._fault = ""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "workstation.io.pacs.scp"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            env=child_environment(),
-        )
+        self._process = _started(log)
         self._reader = threading.Thread(target=self._read, name="pacs-receiver", daemon=True)
         self._reader.start()
         self._begin()
@@ -173,6 +171,22 @@ class Receiver:
             listeners = tuple(self._listeners)
         if not any(listener(stored) for listener in listeners) and self._told is not None:
             self._told(stored)
+
+
+def _started(log: Path | None) -> subprocess.Popen[bytes]:
+    target = log or Path(os.devnull)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("wb") as errors:
+            return subprocess.Popen(
+                [sys.executable, "-m", "workstation.io.pacs.scp"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                env=child_environment(),
+            )
+    except OSError as error:
+        raise NetworkError("The receiver cannot be started.", error.strerror or "") from error
 
 
 def _as_line(options: ReceiverOptions) -> bytes:

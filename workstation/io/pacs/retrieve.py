@@ -8,12 +8,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Event
+from typing import Protocol
 
 from workstation.core.errors import CancelledError, InputError, NetworkError, PeerRefusedError
+from workstation.io.incomplete import Incomplete
 from workstation.io.pacs.fetch import Basket, Part, Tally, get, move
 from workstation.io.pacs.find import find
+from workstation.io.pacs.patience import Patience
 from workstation.io.pacs.peer import Local, Peer
-from workstation.io.pacs.query import Query
+from workstation.io.pacs.query import Answer, Query
 from workstation.io.pacs.receiver import Receiver
 from workstation.io.pacs.store import InstanceStore, Stored
 
@@ -77,13 +80,44 @@ class Retrieval:
         )  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Patience:
-    """How often a request without any success is repeated, and after how many seconds."""
+class Carrier(Protocol):
+    """How images are listed and brought: by DIMSE or by DICOMweb."""
 
-    attempts: int = 4
-    pause: float = 1.0
-    part: int = 64
+    @property
+    def parallel(self) -> int:
+        """How many parts at a time."""
+
+    def listed(self, key: SeriesKey) -> Sequence[Answer]:
+        """List the images of a series; none where the peer lists no single images."""
+
+    def carry(self, basket: Basket) -> Tally:
+        """Bring a part, as far as it goes; raises NetworkError where the link breaks."""
+
+
+@dataclass(frozen=True)
+class _Dimse:
+    """Brings by C-GET or C-MOVE."""
+
+    local: Local
+    peer: Peer
+    cancelled: Event
+    receiver: Receiver | None
+
+    @property
+    def parallel(self) -> int:
+        return self.peer.associations
+
+    def listed(self, key: SeriesKey) -> Sequence[Answer]:
+        query = Query("image", study_uid=key.study_uid, series_uid=key.series_uid)
+        try:
+            return find(self.local, self.peer, query, self.cancelled, limit=_MOST).answers
+        except PeerRefusedError:
+            return ()  # some peers answer no questions about single images
+
+    def carry(self, basket: Basket) -> Tally:
+        if self.peer.retrieve == "move" and self.receiver is not None:
+            return move(self.local, self.peer, basket, self.cancelled, self.receiver)
+        return get(self.local, self.peer, basket, self.cancelled)
 
 
 def retrieve(
@@ -97,9 +131,29 @@ def retrieve(
     receiver: Receiver | None = None,
     patience: Patience | None = None,
 ) -> tuple[Retrieval, ...]:
+    """Bring series into a folder by DIMSE; what is there already is not asked for again.
+
+    See :func:`bring` for what is raised.
+    """
+    if peer.retrieve == "move" and receiver is None:
+        raise InputError(f"The peer {peer.shown} sends by C-MOVE, which needs a receiver.")
+    carrier = _Dimse(local, peer, cancelled, receiver)
+    return bring(carrier, keys, folder, cancelled, told=told, patience=patience)
+
+
+def bring(
+    carrier: Carrier,
+    keys: Sequence[SeriesKey],
+    folder: Path,
+    cancelled: Event,
+    *,
+    told: Callable[[Progress], None] | None = None,
+    patience: Patience | None = None,
+) -> tuple[Retrieval, ...]:
     """Bring series into a folder; what is there already is not asked for again.
 
-    A series that stays incomplete is told by :attr:`Retrieval.complete`, not raised.
+    A series that stays incomplete is told by :attr:`Retrieval.complete`, not raised, and its
+    folder is marked until it is whole (:mod:`workstation.io.incomplete`).
 
     Raises
     ------
@@ -108,19 +162,15 @@ def retrieve(
     NetworkError
         Where the peer cannot even be asked what there is.
     """
-    if peer.retrieve == "move" and receiver is None:
-        raise InputError(f"The peer {peer.shown} sends by C-MOVE, which needs a receiver.")
-    run = _Run(
-        local, peer, store=InstanceStore(folder), cancelled=cancelled, told=told,
-        receiver=receiver, patience=patience,
-    )  # fmt: skip
+    run = _Run(carrier, InstanceStore(folder), cancelled, told, patience or Patience())
     wants = [run.plan(key) for key in keys]
     work = [(want, part) for want in wants for part in run.parts(want)]
-    with ThreadPoolExecutor(peer.associations, "pacs") as pool:
+    with ThreadPoolExecutor(carrier.parallel, "pacs") as pool:
         list(pool.map(lambda one: run.bring(*one), work))
+    results = tuple(run.result(want) for want in wants)
     if cancelled.is_set():
         raise CancelledError("The retrieval was cancelled. What arrived is kept.")
-    return tuple(run.result(want) for want in wants)
+    return results
 
 
 def series_of(local: Local, peer: Peer, study_uid: str, cancelled: Event) -> tuple[SeriesKey, ...]:
@@ -147,38 +197,32 @@ class _Want:
 class _Run:
     def __init__(
         self,
-        local: Local,
-        peer: Peer,
-        *,
+        carrier: Carrier,
         store: InstanceStore,
         cancelled: Event,
         told: Callable[[Progress], None] | None,
-        receiver: Receiver | None,
-        patience: Patience | None,
+        patience: Patience,
     ) -> None:
-        self._local, self._peer, self._store = local, peer, store
-        self._cancelled, self._told, self._receiver = cancelled, told, receiver
-        self._patience = patience or Patience()
+        self._carrier, self._store = carrier, store
+        self._cancelled, self._told, self._patience = cancelled, told, patience
 
     def plan(self, key: SeriesKey) -> _Want:
-        """Ask which instances there are, and see which are here."""
-        query = Query("image", study_uid=key.study_uid, series_uid=key.series_uid)
-        try:
-            found = find(self._local, self._peer, query, self._cancelled, limit=_MOST).answers
-        except PeerRefusedError:
-            found = ()  # some peers answer no questions about single images
+        """Ask which instances there are, see which are here, and mark the folder as a part."""
+        found = self._carrier.listed(key)
         uids = tuple(dict.fromkeys(one.sop_uid for one in found if one.sop_uid))
         classes = tuple({one.sop_class for one in found if one.sop_class})
         paths = {uid: self._store.path(key.study_uid, key.series_uid, uid) for uid in uids}
         here = {uid: path for uid, path in paths.items() if path.exists()}
-        return _Want(key, uids, classes, here, len(uids) or None)
+        want = _Want(key, uids, classes, here, len(uids) or None)
+        self._store.note(key.study_uid, key.series_uid, Incomplete(len(here), want.reported))
+        return want
 
     def parts(self, want: _Want) -> list[Part]:
         """Split what is missing, so that all associations have work."""
         if not want.sop_uids:
             return [self._part(want, ())]
         missing = [uid for uid in want.sop_uids if uid not in want.here]
-        fair = -(-len(missing) // self._peer.associations)
+        fair = -(-len(missing) // self._carrier.parallel)
         size = max(1, min(fair, self._patience.part))
         return [
             self._part(want, tuple(missing[start : start + size]))
@@ -191,20 +235,15 @@ class _Run:
         while not self._cancelled.is_set():
             before = len(want.here)
             try:
-                self._ask(want, part)
-                fault = ""
-            except PeerRefusedError as error:
+                fault = self._ask(want, part)
+            except (PeerRefusedError, CancelledError) as error:
                 want.fault = error.message
                 return
-            except NetworkError as error:
-                fault = want.fault = error.message
             left = tuple(uid for uid in part.sop_uids if uid not in want.here)
-            if not left and not fault:
+            if not left and (part.sop_uids or not fault):
                 return
-            if part.sop_uids:
+            if left:
                 part = self._part(want, left)
-                if not left:
-                    return
             idle = 0 if len(want.here) > before else idle + 1
             if idle >= self._patience.attempts or (idle and not fault):
                 return
@@ -215,7 +254,7 @@ class _Run:
         reasons = dict.fromkeys(want.sop_uids, "it did not arrive") | want.failed
         missing = {uid: why for uid, why in reasons.items() if uid not in want.here}
         key = want.key
-        return Retrieval(
+        done = Retrieval(
             key,
             self._store.series_folder(key.study_uid, key.series_uid),
             want.reported,
@@ -224,28 +263,33 @@ class _Run:
             want.attempts,
             want.fault if missing or not want.sop_uids else "",
         )
+        part = None if done.complete else Incomplete(len(want.here), want.reported)
+        self._store.note(key.study_uid, key.series_uid, part)
+        return done
 
     def _part(self, want: _Want, uids: tuple[str, ...]) -> Part:
         return Part(want.key.study_uid, want.key.series_uid, uids, want.classes)
 
-    def _ask(self, want: _Want, part: Part) -> None:
+    def _ask(self, want: _Want, part: Part) -> str:
+        """Ask once; returns why the link broke, or nothing."""
         basket = Basket(part, self._store, lambda stored: self._note(want, stored))
         with want.lock:
             want.attempts += 1
         try:
-            tally = self._transfer(basket)
-            with want.lock:
-                want.failed |= dict.fromkeys(tally.failed, "the peer could not send it")
-                if not part.sop_uids:
-                    want.reported = tally.reported
+            tally = self._carrier.carry(basket)
+        except PeerRefusedError:
+            raise
+        except NetworkError as error:
+            want.fault = error.message
+            return error.message
         finally:
             with want.lock:
                 want.failed |= basket.refused
-
-    def _transfer(self, basket: Basket) -> Tally:
-        if self._peer.retrieve == "move" and self._receiver is not None:
-            return move(self._local, self._peer, basket, self._cancelled, self._receiver)
-        return get(self._local, self._peer, basket, self._cancelled)
+        with want.lock:
+            want.failed |= dict.fromkeys(tally.failed, "the peer could not send it")
+            if not part.sop_uids:
+                want.reported = tally.reported
+        return ""
 
     def _note(self, want: _Want, stored: Stored) -> None:
         with want.lock:

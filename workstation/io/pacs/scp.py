@@ -12,7 +12,9 @@ import signal
 import ssl
 import sys
 import threading
+import traceback
 import warnings
+from pathlib import Path
 from socket import socket
 from typing import Any
 
@@ -89,6 +91,8 @@ class _Server(ThreadedAssociationServer):
 
     def handle_error(self, _request: object, client_address: Any) -> None:  # noqa: ANN401
         fault = sys.exc_info()[1]
+        if not isinstance(fault, (OSError, EOFError)):
+            _write_fault(fault)
         why = "does not encrypt as required" if isinstance(fault, ssl.SSLError) else "broke off"
         self.teller.tell("refused", reason=f"{client_address[0]} {why}.")
 
@@ -168,6 +172,20 @@ def _serve(options: ReceiverOptions, teller: _Teller) -> None:
     server.serve_forever()
 
 
+def tell_faults_without_words() -> None:
+    """Let whatever fails in this process be written without its message."""
+    sys.excepthook = lambda _kind, fault, _trace: _write_fault(fault)
+    threading.excepthook = lambda failed: _write_fault(failed.exc_value)
+
+
+def _write_fault(fault: BaseException | None) -> None:
+    """Write where something failed, never with what: a message can hold a name."""
+    frames = traceback.extract_tb(fault.__traceback__) if fault is not None else []
+    places = [f"  {Path(one.filename).name}:{one.lineno} {one.name}" for one in frames]
+    sys.stderr.write("\n".join([f"{type(fault).__name__} in the receiver:", *places, ""]))
+    sys.stderr.flush()
+
+
 def _end_with_parent() -> None:
     sys.stdin.buffer.read()
     os._exit(0)
@@ -177,6 +195,7 @@ def main() -> None:
     """Serve until the parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     warnings.simplefilter("ignore")
+    tell_faults_without_words()
     teller = _Teller()
     options = options_from_line(sys.stdin.buffer.readline())
     threading.Thread(target=_end_with_parent, daemon=True).start()

@@ -20,6 +20,7 @@ from pynetdicom.dsutils import create_file_meta
 
 from workstation.core.errors import StorageError
 from workstation.io.header import DAMAGE
+from workstation.io.incomplete import Incomplete, mark, unmark
 
 MAX_INSTANCE_BYTES = 8 * 2**30
 _PREFIX, _SUFFIX = ".incoming-", ".part"
@@ -59,13 +60,14 @@ class Incoming:
         self._limit = limit
         self._hash = hashlib.sha256()
         self._stream: BinaryIO | None = None
+        meta = _file_meta(sop_class, sop_uid, syntax)
         self.path = folder / f"{_PREFIX}{os.getpid()}-{next(_NUMBERS)}{_SUFFIX}"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._stream = self.path.open("xb", buffering=0)
         except OSError as error:
             self._fail(error)
-        self.write(_file_meta(sop_class, sop_uid, syntax))
+        self.write(meta)
 
     @property
     def file(self) -> Incoming:
@@ -149,6 +151,14 @@ class InstanceStore:
     def path(self, study_uid: str, series_uid: str, sop_uid: str) -> Path:
         """Where an instance lies once it is complete."""
         return self.series_folder(study_uid, series_uid) / f"{short_hash(sop_uid)}.dcm"
+
+    def note(self, study_uid: str, series_uid: str, part: Incomplete | None) -> None:
+        """Mark a series' folder as holding a part, or as whole for None."""
+        folder = self.series_folder(study_uid, series_uid)
+        if part is None:
+            unmark(folder)
+        else:
+            mark(folder, part)
 
     def incoming(self, sop_class: str, sop_uid: str, syntax: str) -> Incoming:
         """Begin a file."""
