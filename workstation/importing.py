@@ -55,17 +55,23 @@ def import_paths(
             raise CancelledError(f"Cancelled; {number - 1} series were imported.")
         files = [path for path in series.files if path not in done]
         done.update(files)
-        if (part := incomplete_in(files)) is not None:
-            reason = f"only {part.text} images of it were retrieved; retrieve the rest first"
-            added.skipped.append((files[0].parent, reason))
-            continue
-        new = _new_series(series, files, found.facts, roots if not copy else [])
-        added.add(add_series(archive, _without_halves(new, added)))
+        if not _is_part(files, added):
+            new = _new_series(series, files, found.facts, roots if not copy else [])
+            added.add(add_series(archive, _without_halves(new, added)))
         if told is not None:
             told(number, len(found.series))
     added.duplicates += len(found.facts.keys() - done)
     _LOG.info("%d files imported, %d there already", added.files, added.duplicates)
     return added
+
+
+def _is_part(files: Sequence[Path], added: Added) -> bool:
+    """Leave out a series that was retrieved in part only, and tell it."""
+    part = incomplete_in(files)
+    if part is not None:
+        reason = f"only {part.text} images of it were retrieved; retrieve the rest first"
+        added.skipped.append((files[0].parent, reason))
+    return part is not None
 
 
 def _demand_some(found: Survey, paths: Sequence[Path]) -> None:
