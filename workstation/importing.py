@@ -140,9 +140,7 @@ def _arrivals(
     for series in found.series:
         files = [path for path in series.files if path not in done]
         done.update(files)
-        if (part := incomplete_in(files)) is not None:
-            reason = f"only {part.text} images of it were retrieved; retrieve the rest first"
-            added.skipped.append((files[0].parent, reason))
+        if _is_part(files, added):
             continue
         new = _new_series(series, files, found.facts, stay)
         one = arrivals.get(new.key)
@@ -150,6 +148,15 @@ def _arrivals(
             new = replace(one, files=one.files + new.files, missing=one.missing + new.missing)
         arrivals[new.key] = new
     return list(arrivals.values()), done
+
+
+def _is_part(files: Sequence[Path], added: Added) -> bool:
+    """Leave out a series that was retrieved in part only, and tell it."""
+    part = incomplete_in(files)
+    if part is not None:
+        reason = f"only {part.text} images of it were retrieved; retrieve the rest first"
+        added.skipped.append((files[0].parent, reason))
+    return part is not None
 
 
 def _demand_some(found: Survey, paths: Sequence[Path]) -> None:

@@ -14,12 +14,14 @@ from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QLabel, QLineEdit, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
+from model_runtime import api
 from tests.end_to_end.pacs import STUDIES, Pacs
 from tests.io.pacs.conftest import PASSWORD, CuttingProxy, free_port
 from workstation.app import Workstation
 from workstation.archive import studies, worklist
 from workstation.archive.archive import open_archive
 from workstation.archive.worklist import WorklistQuery
+from workstation.core.errors import ModelError
 from workstation.io.pacs import retrieve
 from workstation.io.pacs.patience import Patience
 from workstation.settings import DicomwebPeer, PacsPeer, Settings
@@ -27,6 +29,11 @@ from workstation.ui.study_table import Stage
 
 WAIT = 30_000
 NOW = STUDIES["now"][3]
+
+
+def no_model() -> api.Engine:
+    """Load none: these windows close before a model is there, and none of it is tested here."""
+    raise ModelError("No model is loaded in this test.")
 
 
 @pytest.fixture
@@ -39,7 +46,7 @@ def settings(tmp_path: Path, pacs: Pacs) -> Settings:
 @pytest.fixture
 def shown(qtbot: QtBot, workstation_of: Callable[..., Workstation]) -> Workstation:
     """A window with the panel open and the keyboard in it."""
-    workstation = workstation_of()
+    workstation = workstation_of(engine=no_model)
     workstation.querying.toggle()
     qtbot.waitUntil(workstation.query.isVisible)
     return workstation
@@ -176,7 +183,7 @@ def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
     proxy = CuttingProxy(pacs.peer.port, 2_500_000, cuts=0)
     settings.pacs_peers[0].port = proxy.port
     settings.pacs_peers[0].associations = 1
-    workstation = workstation_of(settings=settings)
+    workstation = workstation_of(engine=no_model, settings=settings)
     workstation.querying.toggle()
     look_for(qtbot, workstation, accession_number="A-9.1")
     found(qtbot, workstation, 1)
@@ -250,7 +257,7 @@ def test_a_peer_that_is_not_there_is_told(
     qtbot: QtBot, workstation_of: Callable[..., Workstation], settings: Settings
 ) -> None:
     settings.pacs_peers[0].port = free_port()
-    workstation = workstation_of(settings=settings)
+    workstation = workstation_of(engine=no_model, settings=settings)
     workstation.querying.toggle()
     look_for(qtbot, workstation, patient_name="Phantom")
     qtbot.waitUntil(lambda: "Nobody listens" in texts(workstation.query), timeout=WAIT)
@@ -264,7 +271,7 @@ def test_silence_stops_no_window_and_is_cancelled(
 ) -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
         settings.pacs_peers[0].port = silent.getsockname()[1]
-        workstation = workstation_of(settings=settings)
+        workstation = workstation_of(engine=no_model, settings=settings)
         workstation.querying.toggle()
         look_for(qtbot, workstation, patient_name="Phantom")
         qtbot.waitUntil(lambda: "asking hall" in texts(workstation.query), timeout=1000)
@@ -277,7 +284,7 @@ def test_silence_stops_no_window_and_is_cancelled(
 def test_without_a_peer_the_panel_says_how_to_add_one(
     qtbot: QtBot, workstation_of: Callable[..., Workstation], tmp_path: Path
 ) -> None:
-    workstation = workstation_of(settings=Settings(data_folder=tmp_path / "data"))
+    workstation = workstation_of(engine=no_model, settings=Settings(data_folder=tmp_path / "data"))
     qtbot.keyClick(workstation.window, Qt.Key.Key_F8)
     qtbot.waitUntil(workstation.query.isVisible)
     assert "No PACS is set up yet" in texts(workstation.query)

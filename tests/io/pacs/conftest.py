@@ -32,7 +32,7 @@ def program(name: str) -> str:
     """Path of a peer's program; its absence fails the test."""
     found = shutil.which(name, path=PATH)
     if found is None:
-        pytest.fail(f"{name} is missing: apt-get install dcmtk orthanc", pytrace=False)
+        pytest.fail(f"{name} is missing; installers/test installs it", pytrace=False)
     return found
 
 
@@ -315,18 +315,29 @@ def certificates(tmp_path_factory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def web_orthanc(tmp_path_factory, studies, receive_port, certificates):
-    """Orthanc with its DICOMweb plugin, over TLS and with a login, filled by C-STORE."""
+def _start_web_orthanc(folder: Path, receive_port: int, certificates: Path):
     values = web_settings()
-    running = start_orthanc(tmp_path_factory.mktemp("web"), receive_port, **values)
+    running = start_orthanc(folder, receive_port, **values)
     front = TlsFront(values["HttpPort"], certificates)
     running.url = f"https://127.0.0.1:{front.port}/dicom-web"
-    running.plain_url = f"http://127.0.0.1:{values['HttpPort']}/dicom-web"
-    running.fill(studies)
     yield running
     front.close()
     running.close()
+
+
+@pytest.fixture(scope="session")
+def web_orthanc(tmp_path_factory, studies, receive_port, certificates):
+    """Orthanc with its DICOMweb plugin, over TLS and with a login, filled by C-STORE."""
+    folder = tmp_path_factory.mktemp("web")
+    for running in _start_web_orthanc(folder, receive_port, certificates):
+        running.fill(studies)
+        yield running
+
+
+@pytest.fixture(scope="session")
+def empty_orthanc(tmp_path_factory, receive_port, certificates):
+    """Another one, to send to: nobody counts what it has."""
+    yield from _start_web_orthanc(tmp_path_factory.mktemp("empty"), receive_port, certificates)
 
 
 class CuttingProxy:

@@ -93,13 +93,13 @@ def series(request, tmp_path_factory) -> Compressed:
     return Compressed(tmp_path_factory.mktemp("compressed"), request.param)
 
 
-def test_orthanc_by_store_get_and_move(local, orthanc, series, tmp_path, never, receive_port):
-    sent = send(local, orthanc.peer, list(series.files.values()), never)
+def test_orthanc_by_store_get_and_move(local, empty_orthanc, series, tmp_path, never, receive_port):
+    sent = send(local, empty_orthanc.peer, list(series.files.values()), never)
     assert len(sent.taken) == 3, sent.refused
-    (one,) = retrieve(local, orthanc.peer, [series.key], tmp_path / "get", never)
+    (one,) = retrieve(local, empty_orthanc.peer, [series.key], tmp_path / "get", never)
     assert one.complete, one.fault
     series.arrived(one.arrived)
-    move = dataclasses.replace(orthanc.peer, retrieve="move")
+    move = dataclasses.replace(empty_orthanc.peer, retrieve="move")
     options = ReceiverOptions(tmp_path / "in", port=receive_port, allowed=(("ORTHANC", ""),))
     with Receiver(options) as receiver:
         (one,) = retrieve(local, move, [series.key], tmp_path / "move", never, receiver=receiver)
@@ -107,8 +107,10 @@ def test_orthanc_by_store_get_and_move(local, orthanc, series, tmp_path, never, 
     series.arrived(one.arrived)
 
 
-def test_orthanc_by_stow_and_wado(web_orthanc, certificates, series, tmp_path, never):
-    peer = WebPeer("hall", web_orthanc.url, "basic", "reader", authority=certificates / "ours.pem")
+def test_orthanc_by_stow_and_wado(empty_orthanc, certificates, series, tmp_path, never):
+    peer = WebPeer(
+        "hall", empty_orthanc.url, "basic", "reader", authority=certificates / "ours.pem"
+    )
     with opened(peer, PASSWORD, never) as session:
         sent = stow(session, list(series.files.values()))
         assert len(sent.taken) == 3, sent.refused

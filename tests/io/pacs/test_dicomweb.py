@@ -151,7 +151,8 @@ def test_cancelled_in_the_middle(peer, studies, tmp_path):
     assert read_mark(here[0].parent).arrived == len(here)
 
 
-def test_stow_and_back(peer, studies, tmp_path, never):
+def test_stow_and_back(peer, empty_orthanc, studies, tmp_path, never):
+    peer = dataclasses.replace(peer, url=empty_orthanc.url)
     source = pydicom.dcmread(next(iter(studies["prior"].files.values())))
     paths = []
     for number in range(3):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import os
+import subprocess
 import sys
 
 import keyring
@@ -11,7 +13,7 @@ from keyring.backend import KeyringBackend
 from keyring.backends.fail import Keyring as NoKeyring
 from keyring.errors import PasswordDeleteError
 
-from tests.io.pacs.conftest import PASSWORD
+from tests.io.pacs.conftest import PASSWORD, program
 from workstation import pacs_commands
 from workstation.core.errors import InputError, StorageError
 from workstation.io.dicomweb import login
@@ -22,7 +24,7 @@ PEER = WebPeer("the hall", "https://pacs.example/web", "basic", "reader")
 
 
 class MemoryKeyring(KeyringBackend):
-    """The library's own way to give it a keyring: this machine has none."""
+    """A keyring to look into, made as the library wants it."""
 
     priority = 5
 
@@ -58,15 +60,40 @@ def no_keyring():
     keyring.set_keyring(before)
 
 
-def test_a_keyring_keeps_it_for_one_address(memory):
-    assert login.known_secret(PEER) == ""
-    login.keep_secret(PEER, "secret")
-    assert login.known_secret(PEER) == "secret"
-    elsewhere = WebPeer("the hall", "https://evil.example/web", "basic", "reader")
-    assert login.known_secret(elsewhere) == ""
-    assert login.forget_secret(PEER)
-    assert not login.forget_secret(PEER)
-    assert login.known_secret(PEER) == ""
+KEEPING = """
+import sys
+from workstation.io.dicomweb import login
+from workstation.io.dicomweb.peer import WebPeer
+
+def peer(host):
+    return WebPeer("the hall", f"https://{host}/web", "basic", "reader")
+
+ours, other = peer("pacs.example"), peer("evil.example")
+assert login.has_keyring()
+assert login.known_secret(ours) == ""
+login.keep_secret(ours, "secret")
+assert login.known_secret(ours) == "secret"
+assert login.known_secret(other) == ""
+assert login.forget_secret(ours)
+assert not login.forget_secret(ours)
+assert login.known_secret(ours) == ""
+print("kept")
+"""
+
+
+def test_the_systems_keyring_keeps_it_for_one_address(tmp_path, repository):
+    """The Secret Service of a desktop session, as a session of its own."""
+    script = tmp_path / "session.sh"
+    script.write_text(
+        f"printf 'unlock\\n' | {program('gnome-keyring-daemon')} --unlock --components=secrets\n"
+        f'exec {sys.executable} -c "$KEEPING"\n'
+    )
+    done = subprocess.run(
+        [program("dbus-run-session"), "--", "sh", str(script)],
+        env=os.environ | {"HOME": str(tmp_path), "KEEPING": KEEPING},
+        cwd=repository, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.stdout.splitlines()[-1:] == ["kept"], done.stderr
 
 
 def test_without_a_keyring_it_is_said_and_the_environment_is_read(no_keyring, monkeypatch):

@@ -40,11 +40,21 @@ def search(
     NetworkError
         Where the peer cannot or does not answer.
     """
+    answers = [one for one in _asked(session, query, limit + 1) if one.study_uid]
+    if session.cancelled.is_set():
+        raise CancelledError("The search was cancelled.")
+    for one in answers[:limit]:
+        if told is not None:
+            told(one)
+    return Found(tuple(answers[:limit]), len(answers) > limit)
+
+
+def _asked(session: Session, query: Query, limit: int) -> list[Answer]:
     for uid in (query.study_uid, query.series_uid):
         if uid and not _UID.fullmatch(uid):  # it becomes part of an address
             raise PeerRefusedError(f"An identifier of {session.peer.shown} is none.", uid[:70])
     filters, fields = query.as_filters()
-    asked: dict[str, Any] = {"limit": limit + 1, "fields": fields, "search_filters": filters}
+    asked: dict[str, Any] = {"limit": limit, "fields": fields, "search_filters": filters}
     with session.asking() as client:
         if query.level == "study":
             found = client.search_for_studies(**asked)
@@ -52,14 +62,7 @@ def search(
             found = client.search_for_series(query.study_uid, **asked)
         else:
             found = client.search_for_instances(query.study_uid, query.series_uid, **asked)
-        answers = [_answer(one, query) for one in found]
-    if session.cancelled.is_set():
-        raise CancelledError("The search was cancelled.")
-    answers = [one for one in answers if one.study_uid]
-    for one in answers[:limit]:
-        if told is not None:
-            told(one)
-    return Found(tuple(answers[:limit]), len(answers) > limit)
+        return [_answer(one, query) for one in found]
 
 
 def _answer(match: Mapping[str, Any], query: Query) -> Answer:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
 from pydicom.errors import InvalidDicomError
 
-from workstation.core.errors import CancelledError, PeerRefusedError
+from workstation.core.errors import PeerRefusedError
 from workstation.io.dicomweb.session import Session
 from workstation.io.header import DAMAGE
 from workstation.io.pacs.ledger import Ledger
+from workstation.io.pacs.outgoing import NOT_DICOM, Outgoing, Sent, Told
 from workstation.io.pacs.patience import Patience
-from workstation.io.pacs.send import NOT_DICOM, Sent, Unsent, persist
 
 _WARNING = 0xB000
 
@@ -23,33 +23,17 @@ def send(
     session: Session,
     paths: Sequence[Path],
     *,
-    told: Callable[[int, int], None] | None = None,
+    told: Told | None = None,
     ledger: Ledger | None = None,
     patience: Patience | None = None,
 ) -> Sent:
-    """Send files, one in a request; see :func:`workstation.io.pacs.send.send`.
-
-    A link that breaks is tried again; what was taken is not sent again, in a later call
-    neither where a ``ledger`` is given.
-    """
-    book = ledger or Ledger(None)
-    sent = Sent.begun(paths, book)
+    """Send files, one in a request; see :func:`workstation.io.pacs.send.send`."""
+    outgoing = Outgoing(paths, session.cancelled, told, ledger)
 
     def once() -> None:
-        for path in sent.left(paths):
-            if session.cancelled.is_set():
-                raise CancelledError("Sending was cancelled.")
-            if reason := _send_one(session, path):
-                sent.refused.append(Unsent(path, reason))
-            else:
-                sent.taken.append(path)
-                book.note(path)
-            if told is not None:
-                told(sent.done, len(paths))
+        outgoing.each(lambda path: _send_one(session, path))
 
-    persist(once, sent, session.cancelled, patience or Patience())
-    book.close(finished=not sent.refused)
-    return sent
+    return outgoing.run(once, patience or Patience())
 
 
 def _send_one(session: Session, path: Path) -> str:

@@ -16,9 +16,9 @@ from workstation.io.dicomweb.search import search
 from workstation.io.dicomweb.session import Session, opened
 from workstation.io.pacs.find import LIMIT, Found
 from workstation.io.pacs.ledger import Ledger
+from workstation.io.pacs.outgoing import Sent
 from workstation.io.pacs.query import Answer, Query
 from workstation.io.pacs.retrieve import Progress, Retrieval, SeriesKey
-from workstation.io.pacs.send import Sent
 
 
 @dataclass(frozen=True)

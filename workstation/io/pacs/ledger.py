@@ -7,6 +7,7 @@ sending is finished; who sends the same files again after that means it.
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
@@ -14,6 +15,7 @@ from typing import TextIO
 from workstation.core.errors import StorageError
 
 _LENGTH = 32
+_MONTH = 30 * 86_400
 
 
 class Ledger:
@@ -37,6 +39,7 @@ class Ledger:
             places = sorted(str(path.absolute()) for path in paths)
             self._path = folder / f"{_hash(peer, *places)}.sent"
             self._known = _lines(self._path)
+            _sweep(folder)
 
     def knows(self, path: Path) -> bool:
         """Whether a file, as it is now, was taken before."""
@@ -70,6 +73,16 @@ class Ledger:
             self._stream = None
         if finished and self._path is not None:
             self._path.unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Throw away the books of sendings that nobody took up again for a month."""
+    for path in folder.glob("*.sent"):
+        try:
+            if time.time() - path.stat().st_mtime > _MONTH:
+                path.unlink()
+        except OSError:
+            continue
 
 
 def _lines(path: Path) -> frozenset[str]:

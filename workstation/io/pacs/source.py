@@ -14,11 +14,11 @@ from workstation.io.pacs import retrieve as retrieving
 from workstation.io.pacs import send as sending
 from workstation.io.pacs.find import LIMIT, Found
 from workstation.io.pacs.ledger import Ledger
+from workstation.io.pacs.outgoing import Sent
 from workstation.io.pacs.peer import Local, Peer
 from workstation.io.pacs.query import Answer, Query
 from workstation.io.pacs.receiver import Receiver
 from workstation.io.pacs.retrieve import Progress, Retrieval, SeriesKey
-from workstation.io.pacs.send import Sent
 
 Receiving = Callable[[], AbstractContextManager[Receiver]]
 
