@@ -80,6 +80,11 @@ class FileFacts:
         )
         return cls(**values)
 
+    @property
+    def identity(self) -> str:
+        """What tells the file apart: its digest where its identifier does not."""
+        return self.content_hash or self.sop_uid
+
     def patient_shown(self) -> Patient:
         """Whose file it is."""
         name, identity, birth_date, age, sex = self.patient

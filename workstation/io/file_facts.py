@@ -12,6 +12,7 @@ import pydicom
 from pydicom.dataset import Dataset, FileDataset
 
 from workstation.core.errors import DecodeError, InputError
+from workstation.core.identifiers import tells_apart
 from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, Frame
 from workstation.io.header import (
@@ -51,7 +52,7 @@ def read_headers(item: Message) -> Message:
         except DAMAGE as error:
             raise InputError("its header is damaged", type(error).__name__) from None
         stored = None if facts.trouble else _stored(stream, dataset)
-        digest = "" if facts.sop_uid else _digest(stream)
+        digest = "" if tells_apart(facts.sop_uid) else _digest(stream)
     return {**facts.as_message(), "content_hash": digest, "stored": stored}
 
 
