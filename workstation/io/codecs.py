@@ -25,13 +25,30 @@ from workstation.io.header import number
 Decoder = Callable[[bytes], NDArray[Any]]
 
 _JPEG = "1.2.840.10008.1.2.4."
+LOSSLESS = frozenset(_JPEG + code for code in ("57", "70", "80", "90", "201", "202"))
+_FRAME_OF_LOSSLESS_JPEG = b"\xff\xc3"
+
+
+def _lossless_jpeg(code: bytes) -> NDArray[Any]:
+    """Decode with libjpeg-turbo, which is faster, what it decodes as strictly as the other.
+
+    It makes up the end of a codestream that was cut off, so the end must be there; and colours
+    are not left to its guess.
+    """
+    at = code.find(_FRAME_OF_LOSSLESS_JPEG)
+    grey = at >= 0 and code[at + 9 : at + 10] == b"\1"
+    whole = code.endswith((b"\xff\xd9", b"\xff\xd9\0"))
+    decode = imagecodecs.jpeg8_decode if grey and whole else imagecodecs.ljpeg_decode
+    return np.asarray(decode(code))
+
+
 _DECODERS: dict[str, Decoder] = {
     _JPEG + "50": imagecodecs.jpeg8_decode,
     _JPEG + "51": imagecodecs.jpeg_decode,
     _JPEG + "53": imagecodecs.jpeg_decode,
     _JPEG + "55": imagecodecs.jpeg_decode,
-    _JPEG + "57": imagecodecs.ljpeg_decode,
-    _JPEG + "70": imagecodecs.ljpeg_decode,
+    _JPEG + "57": _lossless_jpeg,
+    _JPEG + "70": _lossless_jpeg,
     _JPEG + "80": imagecodecs.jpegls_decode,
     _JPEG + "81": imagecodecs.jpegls_decode,
     _JPEG + "90": imagecodecs.jpeg2k_decode,

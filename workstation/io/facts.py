@@ -24,7 +24,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class ScannedSlice(SliceSource):
-    """A slice with the way to its uncompressed pixels, as the reading process described it."""
+    """A slice with the way to its pixels, as the reading process described it."""
 
     stored: Message | None = field(default=None, hash=False)
 

@@ -25,15 +25,10 @@ from workstation.io.header import (
     transfer_syntax,
     unknown_syntax,
 )
-from workstation.io.native import (
-    StoredPixels,
-    as_array,
-    frame_bytes,
-    frame_count,
-    read_native,
-)
+from workstation.io.native import as_array, frame_bytes, frame_count, read_native
 from workstation.io.rescale import Slice, apply_rules, check_bits, rules_of
 from workstation.io.shared import write_block
+from workstation.io.stored import StoredPixels
 
 _LOSSY = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in (51, 53, 55, 81, 91, 112, 203))
 
@@ -42,7 +37,7 @@ def decode_into_block(item: Message) -> Message:
     """Job ``decode``: write one slice into the shared volume.
 
     ``item`` holds ``path``, ``frame``, ``rows``, ``columns``, ``address``, ``offset`` and, for
-    plain uncompressed slices, ``stored`` as :class:`~workstation.io.native.StoredPixels`.
+    plain slices, ``stored`` as :class:`~workstation.io.stored.StoredPixels`.
     """
     decoded = _decode_stored(item) or decode(Path(item["path"]), int(item["frame"]))
     if decoded.values.shape != (item["rows"], item["columns"]):

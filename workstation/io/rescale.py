@@ -150,7 +150,7 @@ def _transformation(dataset: Dataset, groups: list[Dataset]) -> tuple[float, flo
     for group in groups:
         if items := group.get("PixelValueTransformationSequence"):
             holder = items[0]
-    if value_of(holder, "RescaleSlope") is None:
+    if not text(holder, "RescaleSlope"):
         return 1.0, number(holder, "RescaleIntercept") or 0.0, False
     slope, intercept = number(holder, "RescaleSlope"), number(holder, "RescaleIntercept")
     if not slope:
