@@ -22,6 +22,7 @@ from workstation.io.header import (
     numbers,
     open_regular,
     parse,
+    states_syntax,
     text,
     transfer_syntax,
     unknown_syntax,
@@ -125,6 +126,7 @@ def _facts(path: Path, dataset: FileDataset, size: int, syntax: UID, has_pixels:
         samples=int(number(dataset, "SamplesPerPixel") or 1),
         frames=read_frames(dataset),
         trouble=_trouble(dataset, syntax, has_pixels),
+        without_meta=not states_syntax(dataset),
     )
 
 

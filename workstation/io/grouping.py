@@ -208,6 +208,14 @@ def _part_notices(
                 badge="mixed patients",
             )
         )
+    if bare := {entry.facts.path for entry in part if entry.facts.without_meta}:
+        notices.append(
+            Notice(
+                f"{len(bare)} of the files do not state how they are encoded (no DICOM file meta "
+                "information); it was guessed from their bytes.",
+                badge="encoding guessed",
+            )
+        )
     uids = [entry.facts.sop_uid for entry in part if len(entry.facts.frames) == 1]
     if len(set(filter(None, uids))) < len([uid for uid in uids if uid]):
         notices.append(Notice("Different files carry the same identifier; all were kept."))

@@ -118,11 +118,19 @@ def _parsed_head(stream: BinaryIO, head: bytes, how: dict[str, Any]) -> FileData
     return dataset
 
 
+def states_syntax(dataset: FileDataset) -> bool:
+    """Tell whether the file states its transfer syntax."""
+    return bool(_declared_syntax(dataset))
+
+
+def _declared_syntax(dataset: FileDataset) -> str:
+    meta = getattr(dataset, "file_meta", None)
+    return text(meta, "TransferSyntaxUID") if meta is not None else ""
+
+
 def transfer_syntax(dataset: FileDataset) -> UID:
     """Find the declared transfer syntax; without file meta, what pydicom found in the bytes."""
-    meta = getattr(dataset, "file_meta", None)
-    declared = text(meta, "TransferSyntaxUID") if meta is not None else ""
-    if declared:
+    if declared := _declared_syntax(dataset):
         return _uid(declared)
     implicit, little = dataset.original_encoding
     if implicit:

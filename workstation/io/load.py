@@ -19,6 +19,7 @@ from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, ScannedSlice
 from workstation.io.grid import GridPlan, plan_grid
 from workstation.io.pool import Outcome, WorkerPool
+from workstation.io.remarks import COLOUR
 from workstation.io.resample import AIR, blended, shifted
 from workstation.io.shared import SharedBlock
 from workstation.io.volume_load import read_volume_file
@@ -181,7 +182,7 @@ class _Loading:
             available=self.target.available.copy(),
             window=self._window(),
             notices=(*self.series.notices, *plan.notices, *self._notices()),
-            unit="HU" if self.series.modality == "CT" else "",
+            unit="HU" if self.series.modality == "CT" and COLOUR not in self.remarks else "",
             approximate=plan.approximate,
             calibrated=plan.calibrated,
         )

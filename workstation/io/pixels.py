@@ -26,6 +26,7 @@ from workstation.io.header import (
     unknown_syntax,
 )
 from workstation.io.native import as_array, frame_bytes, frame_count, read_native
+from workstation.io.remarks import COLOUR
 from workstation.io.rescale import Slice, apply_rules, check_bits, rules_of
 from workstation.io.shared import write_block
 from workstation.io.stored import StoredPixels
@@ -125,4 +126,4 @@ def _grey(dataset: Dataset, stored: NDArray[Any], syntax: UID) -> Slice:
     top = np.iinfo(colours.dtype).max
     grey = (colours[..., :3] @ np.array((0.299, 0.587, 0.114))) * (255.0 / top)
     values = np.rint(grey).astype(np.int16)
-    return Slice(values, (256.0, 128.0), ("a colour image, shown as grey",))
+    return Slice(values, (256.0, 128.0), (COLOUR,))
