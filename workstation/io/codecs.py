@@ -21,11 +21,11 @@ from pydicom.uid import UID, RLELossless
 
 from workstation.core.errors import DecodeError
 from workstation.io.header import number
+from workstation.io.syntaxes import JPEG_2000
 
 Decoder = Callable[[bytes], NDArray[Any]]
 
 _JPEG = "1.2.840.10008.1.2.4."
-LOSSLESS = frozenset(_JPEG + code for code in ("57", "70", "80", "90", "201", "202"))
 _FRAME_OF_LOSSLESS_JPEG = b"\xff\xc3"
 
 
@@ -82,8 +82,13 @@ def decode_frame(dataset: FileDataset, syntax: UID, frame: int, frames: int) -> 
     raise DecodeError(f"its pixels could not be decoded (transfer syntax {syntax.name})")
 
 
-def decode_codestream(code: bytes, syntax: UID) -> NDArray[Any]:
-    """Decode a single codestream; raises one of ``CODEC_FAULTS`` where that is not possible."""
+def decode_codestream(code: bytes, syntax: UID, threads: int = 1) -> NDArray[Any]:
+    """Decode a single codestream; raises one of ``CODEC_FAULTS`` where that is not possible.
+
+    Only JPEG 2000, the slowest, makes use of more than one thread.
+    """
+    if threads > 1 and str(syntax) in JPEG_2000:
+        return np.asarray(imagecodecs.jpeg2k_decode(code, numthreads=threads))
     return np.asarray(_DECODERS[str(syntax)](code))
 
 

@@ -38,7 +38,7 @@ def decode_into_block(item: Message) -> Message:
     """Job ``decode``: write one slice into the shared volume.
 
     ``item`` holds ``path``, ``frame``, ``rows``, ``columns``, ``address``, ``offset`` and, for
-    plain slices, ``stored`` as :class:`~workstation.io.stored.StoredPixels`.
+    plain slices, ``stored`` as :class:`~workstation.io.stored.StoredPixels` and ``threads``.
     """
     decoded = _decode_stored(item) or decode(Path(item["path"]), int(item["frame"]))
     if decoded.values.shape != (item["rows"], item["columns"]):
@@ -51,7 +51,7 @@ def _decode_stored(item: Message) -> Slice | None:
     if not item.get("stored"):
         return None
     with open_regular(Path(item["path"])) as stream:
-        return StoredPixels.from_message(item["stored"]).read(stream)
+        return StoredPixels.from_message(item["stored"]).read(stream, int(item["threads"]))
 
 
 def decode(path: Path, frame: int = 0) -> Slice:

@@ -14,10 +14,11 @@ from pydicom.encaps import get_frame
 from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
 
 from workstation.io.channel import Message
-from workstation.io.codecs import CODEC_FAULTS, LOSSLESS, decode_codestream
+from workstation.io.codecs import CODEC_FAULTS, decode_codestream
 from workstation.io.header import number, text
 from workstation.io.native import frame_count, image_shape, native_length
 from workstation.io.rescale import PixelRules, Slice, apply_rules, check_bits, rules_of
+from workstation.io.syntaxes import LOSSLESS
 
 _HEAD = struct.Struct("<HH2sHI")
 _PIXELS_OF_UNDEFINED_LENGTH = (0x7FE0, 0x0010, b"OB", 0, 0xFFFFFFFF)
@@ -48,13 +49,13 @@ class StoredPixels:
         """Read back what :meth:`as_message` wrote."""
         return cls(**{**message, "rules": PixelRules(**message["rules"])})
 
-    def read(self, stream: BinaryIO) -> Slice | None:
+    def read(self, stream: BinaryIO, threads: int = 1) -> Slice | None:
         """Read the slice; None if the file is no longer what was scanned, or is not so simple."""
         now = os.fstat(stream.fileno())
         if (now.st_size, now.st_mtime_ns) != (self.file_bytes, self.modified):
             return None
         stream.seek(self.offset)
-        pixels = self._decoded(stream) if self.syntax else self._plain(stream)
+        pixels = self._decoded(stream, threads) if self.syntax else self._plain(stream)
         return None if pixels is None else apply_rules(self.rules, pixels)
 
     def _plain(self, stream: BinaryIO) -> NDArray[Any] | None:
@@ -63,11 +64,11 @@ class StoredPixels:
             return None
         return pixels
 
-    def _decoded(self, stream: BinaryIO) -> NDArray[Any] | None:
+    def _decoded(self, stream: BinaryIO, threads: int) -> NDArray[Any] | None:
         """Decode with the first decoder; where it refuses, the whole way is gone instead."""
         try:
             code = get_frame(stream.read(), 0, number_of_frames=1)
-            pixels = decode_codestream(code, UID(self.syntax))
+            pixels = decode_codestream(code, UID(self.syntax), threads)
         except (*CODEC_FAULTS, EOFError, struct.error):
             return None
         return pixels if pixels.shape == (self.rows, self.columns) else None

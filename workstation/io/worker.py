@@ -32,7 +32,7 @@ _JOBS = {
 }
 
 
-_SECONDS_TOGETHER = 0.005
+_SECONDS_TOGETHER = 0.02
 
 
 def _job(kind: str) -> Callable[[Message], Message]:

@@ -36,7 +36,7 @@ def receiving(tmp_path):
 
 def test_200_associations_at_once_leave_the_receiver_alive(local, receiving):
     """Case 39: those over the limit are refused, none is served twice, and it goes on."""
-    peer = receiving(max_associations=4)
+    peer = receiving(max_associations=4, network_timeout=2.0)
     silent = [socket.create_connection(("127.0.0.1", peer.port), 5) for _ in range(40)]
     outcomes: list[bool] = []
 
