@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from model_runtime.api import HuWindow, Region
+from model_runtime.json_text import parse_json
 
 
 @dataclass(frozen=True)
@@ -165,7 +166,7 @@ class ModelConfig:
             Where a field is missing, unknown or of the wrong form.
         """
         try:
-            table = json.loads(text)
+            table = parse_json(text)
             return cls(
                 name=str(table["name"]),
                 demonstration=bool(table["demonstration"]),

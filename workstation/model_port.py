@@ -28,7 +28,8 @@ def volume_input(volume: Volume) -> api.VolumeInput:
     Raises
     ------
     ModelError
-        Where slices are missing: the model would take the gap for anatomy.
+        Where slices are missing: the model would take the gap for anatomy; where a CT series
+        holds no Hounsfield units.
     """
     if not volume.complete:
         missing = int((~volume.available).sum())
@@ -37,6 +38,11 @@ def volume_input(volume: Volume) -> api.VolumeInput:
             "not run on this series. Load a complete copy of it."
         )
     series = volume.series
+    if series.modality == "CT" and not volume.unit:
+        raise ModelError(
+            "The values of this series are not Hounsfield units (it was stored as colours), so "
+            "the model is not run. It can be viewed."
+        )
     return api.VolumeInput(
         key=volume.key,
         voxels=volume.voxels,

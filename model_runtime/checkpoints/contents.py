@@ -5,7 +5,6 @@ Everything here is read from tables and headers, without torch and without the w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -19,6 +18,7 @@ from model_runtime.checkpoints.files import CONFIG, inside, refuse_pickles
 from model_runtime.checkpoints.headers import Stored, file_tensors, published_tensors
 from model_runtime.config import InputConfig, ModelConfig, SiglipConfig, VlmConfig
 from model_runtime.errors import WeightsError
+from model_runtime.json_text import read_json
 
 Tensors = Mapping[str, Stored]
 
@@ -76,7 +76,7 @@ def read_table(folder: Path) -> dict[str, Any]:
         refuse_pickles((entry.name for entry in folder.iterdir()), str(folder))
         raise WeightsError(f"{folder} lacks config.json. Copy the model folder again.")
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = read_json(path)
     except (OSError, ValueError) as error:
         raise WeightsError(f"{path} is not usable: {error}.") from error
     if not isinstance(table, dict):

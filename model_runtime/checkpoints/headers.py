@@ -7,7 +7,6 @@ judged in milliseconds, and a file cut short is found before anything is loaded.
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from typing import Any
 
 from model_runtime.checkpoints.files import INDEX, WEIGHTS, inside, is_shard, refuse_pickles
 from model_runtime.errors import WeightsError
+from model_runtime.json_text import parse_json, read_json
 
 BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 """Number formats that are read, and the bytes of one number."""
@@ -77,7 +77,7 @@ def _indexed(folder: Path) -> list[Path]:
 def _weight_map(folder: Path) -> dict[str, str]:
     path = inside(folder, INDEX)
     try:
-        table = dict(json.loads(path.read_text(encoding="utf-8"))["weight_map"])
+        table = dict(read_json(path)["weight_map"])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise WeightsError(f"{path} is damaged: {error}.") from error
     if not table or not all(isinstance(name, str) for name in table.values()):
@@ -128,7 +128,7 @@ def file_tensors(path: Path) -> dict[str, Stored]:
             length = int.from_bytes(stream.read(8), "little")
             # An absurd length is read as nothing, which is not JSON.
             ends = length <= min(size - 8, _LONGEST_HEADER)
-            table: dict[str, Any] = json.loads(stream.read(length) if ends else b"")
+            table: dict[str, Any] = parse_json(stream.read(length) if ends else b"")
         table.pop("__metadata__", None)
         tensors = {
             name: Stored(path, str(entry["dtype"]), tuple(map(int, entry["shape"])))

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from model_runtime.checkpoints.files import MANIFEST, inside
 from model_runtime.errors import WeightsError
+from model_runtime.json_text import read_json
 
 _BLOCK = 1 << 22
 
@@ -79,7 +80,7 @@ def read_manifest(folder: Path) -> Manifest | None:
     if not path.is_file():
         return None
     try:
-        table = json.loads(path.read_text(encoding="utf-8"))
+        table = read_json(path)
         if not isinstance(table.get("files"), dict):
             return Manifest({name: Entry(str(sum_)) for name, sum_ in table.items()})
         files = {name: Entry(**entry) for name, entry in table.pop("files").items()}

@@ -16,6 +16,7 @@ from tokenizers import Tokenizer, pre_tokenizers
 
 from model_runtime.checkpoints.files import inside
 from model_runtime.errors import WeightsError
+from model_runtime.json_text import LARGEST, parse_json
 
 PATCH = "<im_patch>"
 _Table: TypeAlias = dict[str, Any]
@@ -226,14 +227,17 @@ def _word_pieces(folder: Path) -> _Table:
 
 def _text(folder: Path, name: str) -> str:
     try:
-        return inside(folder, name).read_text(encoding="utf-8")
+        path = inside(folder, name)
+        if path.stat().st_size > LARGEST:
+            raise WeightsError(f"{path} is damaged: it is larger than {LARGEST >> 20} MB.")
+        return path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise WeightsError(f"{folder / name} cannot be read: {error}.") from error
 
 
 def _read(folder: Path, name: str) -> _Table:
     try:
-        table = json.loads(_text(folder, name))
+        table = parse_json(_text(folder, name))
     except ValueError as error:
         raise WeightsError(f"{folder / name} is damaged: {error}.") from error
     if not isinstance(table, dict):

@@ -7,7 +7,7 @@ the weights that made them. Vectors of different weights are never compared.
 
 from __future__ import annotations
 
-import json
+import os
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +17,8 @@ from typing import Any
 import imagecodecs
 import numpy as np
 from numpy.typing import NDArray
+
+from model_runtime.json_text import read_json
 
 Vectors = NDArray[np.float32]
 PRIOR_SHAPE = (96, 256, 256)
@@ -65,7 +67,7 @@ class CaseIndex:
             Where a file is missing, damaged, or does not fit the others.
         """
         try:
-            listing = json.loads((folder / "cases.json").read_text(encoding="utf-8"))
+            listing = read_json(folder / "cases.json")
             with np.load(folder / "embeddings.npz", allow_pickle=False) as stored:
                 vectors = stored["vectors"].astype(np.float32)
                 ids = [str(name) for name in stored["ids"]]
@@ -126,13 +128,19 @@ def save_embeddings(
 ) -> None:
     """Write ``embeddings.npz``, whole or not at all."""
     part = folder / "embeddings.part.npz"
-    np.savez_compressed(
-        part,
-        vectors=vectors.astype(np.float16),
-        ids=np.array(ids),
-        weights_sha256=np.array(weights_sha256),
-    )
-    part.replace(folder / "embeddings.npz")
+    try:
+        with part.open("wb") as stream:
+            np.savez_compressed(
+                stream,
+                vectors=vectors.astype(np.float16),
+                ids=np.array(ids),
+                weights_sha256=np.array(weights_sha256),
+            )
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(folder / "embeddings.npz")
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def _thumbnails(folder: Path, listing: Mapping[str, Any]) -> NDArray[np.uint8]:

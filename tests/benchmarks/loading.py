@@ -1,88 +1,36 @@
 """Time and memory from a folder of 400 slices to a volume, against SimpleITK in the same run.
 
-Run ``python tests/benchmarks/loading.py [--repeats 5] [--slices 400] [--codecs]``; prints Markdown.
+Run ``python tests/benchmarks/loading.py [--repeats 5] [--slices 400] [--codecs] [--files 10000]``;
+prints Markdown. Both sides take turns, so that other work on the machine meets both.
 """
 
 from __future__ import annotations
 
 import argparse
+import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
-import imagecodecs
 import numpy as np
 import psutil
 from numpy.typing import NDArray
-from pydicom.dataset import FileDataset, FileMetaDataset
-from pydicom.encaps import encapsulate
-from pydicom.uid import (
-    CTImageStorage,
-    ExplicitVRLittleEndian,
-    JPEG2000Lossless,
-    JPEGLSLossless,
-    generate_uid,
-)
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
+from tests.benchmarks import folder_scan
+from tests.benchmarks.ct_files import EDGE, SYNTAXES, write_series
 from workstation.core.study import Series
 from workstation.io.index import SeriesFound, scan
 from workstation.io.load import load
 from workstation.io.pool import WorkerPool
 
-EDGE = 512
-ENCODERS: dict[str, Callable[[NDArray[np.uint16]], bytes]] = {
-    JPEGLSLossless: imagecodecs.jpegls_encode,
-    JPEG2000Lossless: lambda pixels: imagecodecs.jpeg2k_encode(pixels, level=0, codecformat="j2k"),
-}
 MEBI = 2**20
-
-
-def slice_values(index: int, count: int) -> NDArray[np.uint16]:
-    """Stored values of a round body with noise, of 12 bits."""
-    rng = np.random.default_rng(index)
-    y, x = np.mgrid[:EDGE, :EDGE] / EDGE - 0.5
-    body = np.hypot(x / 0.42, y / 0.3) < 1
-    spine = np.hypot(x, y - 0.15) < 0.05 + 0.02 * index / count
-    values = np.where(spine, 1500, np.where(body, 1060, 24)) + rng.normal(0, 12, x.shape)
-    return np.clip(values, 0, 4095).astype(np.uint16)
-
-
-def write_series(folder: Path, count: int, syntax: str) -> None:
-    """Write a CT series whose names are not in slice order."""
-    folder.mkdir()
-    study, series = generate_uid(), generate_uid()
-    for index, name in enumerate(np.random.default_rng(0).permutation(count)):
-        meta = FileMetaDataset()
-        meta.MediaStorageSOPClassUID = CTImageStorage
-        meta.MediaStorageSOPInstanceUID = generate_uid()
-        meta.TransferSyntaxUID = syntax
-        dataset = FileDataset("", {}, file_meta=meta, preamble=b"\0" * 128)
-        dataset.SOPClassUID = CTImageStorage
-        dataset.SOPInstanceUID = meta.MediaStorageSOPInstanceUID
-        dataset.StudyInstanceUID, dataset.SeriesInstanceUID = study, series
-        dataset.Modality, dataset.PatientID = "CT", "SYNTHETIC"
-        dataset.ImageType = ["ORIGINAL", "PRIMARY", "AXIAL"]
-        dataset.InstanceNumber = index + 1
-        dataset.ImagePositionPatient = [-180, -180, float(index)]
-        dataset.ImageOrientationPatient = [1, 0, 0, 0, 1, 0]
-        dataset.PixelSpacing, dataset.SliceThickness = [0.7, 0.7], 1
-        dataset.RescaleSlope, dataset.RescaleIntercept = 1, -1024
-        dataset.Rows = dataset.Columns = EDGE
-        dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
-        dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 12, 11
-        dataset.PixelRepresentation = 0
-        values = slice_values(index, count)
-        encoder = ENCODERS.get(syntax)
-        dataset.PixelData = encapsulate([encoder(values)]) if encoder else values.tobytes()
-        dataset["PixelData"].VR = "OB" if encoder else "OW"
-        dataset.save_as(folder / f"IM{name:04d}", enforce_file_format=True)
 
 
 def find(folder: Path, pool: WorkerPool) -> Series:
@@ -198,15 +146,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--slices", type=int, default=400)
-    parser.add_argument("--codecs", action="store_true", help="also JPEG-LS and JPEG 2000")
+    parser.add_argument("--codecs", action="store_true", help="also the lossless codecs")
+    parser.add_argument("--files", type=int, default=0, help="also scan so many files")
     parser.add_argument("--hold", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.hold:
         hold(options.hold)
         return
-    syntaxes = {"uncompressed": str(ExplicitVRLittleEndian)}
-    if options.codecs:
-        syntaxes |= {"JPEG-LS": str(JPEGLSLossless), "JPEG 2000": str(JPEG2000Lossless)}
+    syntaxes = SYNTAXES if options.codecs else {"uncompressed": SYNTAXES["uncompressed"]}
+    print(f"Load average before {_load()}")
     with tempfile.TemporaryDirectory() as temporary:
         print(f"{options.slices} slices {EDGE}×{EDGE}, medians of {options.repeats} alternating\n")
         print(
@@ -219,12 +167,21 @@ def main() -> None:
             write_series(folder, options.slices, syntax)
             check_equal(folder)
             report(label, compare(folder, options.repeats))
+            if label != "uncompressed":
+                shutil.rmtree(folder)
         volume = options.slices * EDGE * EDGE * 2 / MEBI
         peak = peak_memory(Path(temporary) / "uncompressed")
         print(
             f"\nPeak memory, program and processes: {peak:.0f} MiB; "
             f"limit 1.3 × {volume:.0f} + 400 = {1.3 * volume + 400:.0f} MiB"
         )
+        if options.files:
+            folder_scan.compare(Path(temporary) / "many", options.files, options.repeats)
+    print(f"\nLoad average after {_load()}")
+
+
+def _load() -> str:
+    return f"{os.getloadavg()[0]:.1f}"
 
 
 if __name__ == "__main__":

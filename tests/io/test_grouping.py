@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pydicom
+import pytest
 from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import EnhancedCTImageStorage, SecondaryCaptureImageStorage, generate_uid
@@ -111,6 +112,28 @@ def test_missing_identifiers_do_not_matter(make_series, scanned, loaded):
     assert series.count == 8
     assert series.key
     assert loaded(series).complete
+
+
+@pytest.mark.parametrize("uid", ["", "1"])
+def test_a_study_without_an_identifier_is_known_by_content_not_by_folder(
+    uid, make_series, scanned, tmp_path
+):
+    """Another scan in the same folder must not meet the first one's report."""
+
+    def change(dataset, k):
+        dataset.StudyInstanceUID, dataset.SOPInstanceUID = uid, f"{uid}{k}" if uid else ""
+
+    first = make_series("a", count=3, change=change)
+    copied = tmp_path / "b"
+    shutil.copytree(first, copied)
+    (one,) = scanned(first).series
+    (same,) = scanned(copied).series
+    assert (one.key, one.study_key) == (same.key, same.study_key)
+    for path in first.glob("*.dcm"):
+        path.unlink()
+    (other,) = scanned(make_series("a", count=4, change=change)).series
+    assert other.patient == one.patient
+    assert other.study_key != one.study_key
 
 
 def test_file_without_preamble_and_meta(make_series, scanned, loaded, stored_values):

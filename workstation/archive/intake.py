@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Generator, Iterable
 from datetime import UTC, datetime
 
@@ -11,16 +10,11 @@ from workstation.archive.arrivals import Added, NewFile, NewSeries
 from workstation.archive.entering import Entry
 from workstation.archive.file_store import Content, fingerprint
 from workstation.core.errors import InputError, StorageError
+from workstation.core.identifiers import is_legal_uid
 from workstation.core.running import run_out
 
 _PATIENCE = 30.0
 _TRIES = 3
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
-
-
-def is_legal_uid(uid: str) -> bool:
-    """Whether a UID is one by the standard: digits and dots, at most 64 characters."""
-    return len(uid) <= 64 and _UID.fullmatch(uid) is not None
 
 
 def add_series(archive: Archive, new: NewSeries) -> Added:

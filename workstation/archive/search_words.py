@@ -6,6 +6,7 @@ same on both.
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ import sqlalchemy as sa
 from workstation.archive.schema import patient, study
 
 _LONGEST = 60
+_DAY = re.compile(r"(19|20)\d\d-(0\d?|1[0-2]?)(-(0\d?|[12]\d?|3[01]?)?)?")
 # Of Unicode's private use: nobody can type it, and both indexes take it as a letter.
 _MODALITY = "\ue000"
 
@@ -38,8 +40,17 @@ def split(text: str) -> list[str]:
 
 
 def terms(typed: str, modality: str = "") -> tuple[Term, ...]:
-    """List what a study's words must hold, all of it."""
-    wanted = [Term(word) for word in dict.fromkeys(split(typed))]
+    """List what a study's words must hold, all of it.
+
+    A day or month typed with its marks is one word, as the index has it without them: its
+    parts alone ("03") begin so many words that looking for them takes long.
+    """
+    words = [
+        word
+        for part in typed.split()
+        for word in (["".join(split(part))] if _DAY.fullmatch(part) else split(part))
+    ]
+    wanted = [Term(word) for word in dict.fromkeys(words)]
     if modality:
         wanted += [Term(f"{_MODALITY}{''.join(split(modality))}", whole=True)]
     return tuple(wanted)

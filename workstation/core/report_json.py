@@ -94,7 +94,7 @@ def _frozen(value: Any) -> Any:  # noqa: ANN401  (whatever JSON holds)
 def _parsed(text: str, name: str) -> dict[str, Any]:
     try:
         stored = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise _damaged(name, str(error)) from error
     if not isinstance(stored, dict):
         raise _damaged(name, "not an object")

@@ -118,28 +118,36 @@ class Attendant(threading.Thread):
         if not self._send(request):
             self._give_up(batch, 0)
             return
-        for done, index in enumerate(batch.indices):
-            answer = self._receive(run.timeout)
-            if answer is None:
+        done = 0
+        while done < len(batch.indices):
+            message = self._receive(run.timeout)
+            if message is None:
                 self._give_up(batch, done)
                 return
-            run.outcomes.put(_outcome(index, answer))
+            for answer in message["answers"]:
+                run.outcomes.put(_outcome(batch.indices[done], answer))
+                done += 1
 
     def _give_up(self, batch: Batch, done: int) -> None:
-        """Replace a process that broke at item ``done`` of the batch; try that one again, once."""
+        """Replace a process that broke at item ``done`` of the batch or soon after.
+
+        Answers that were to travel with the broken item's are lost, so each item is tried again
+        by itself; one that was by itself is tried again once, unless it took too long.
+        """
         self._end_process()
         run, broken = batch.run, batch.indices[done]
         if self._stopped:
             return
-        if self._late:
+        if len(batch.indices) > 1:
+            for index in batch.indices[done:]:
+                self._put(batch, (index,), retried=False)
+        elif self._late:
             reason = _TIMED_OUT.format(seconds=run.timeout)
             run.outcomes.put(Outcome(broken, None, reason))
         elif batch.retried:
             run.outcomes.put(Outcome(broken, None, _CRASHED))
         else:
             self._put(batch, (broken,), retried=True)
-        if rest := batch.indices[done + 1 :]:
-            self._put(batch, rest, retried=False)
 
     def _put(self, batch: Batch, indices: tuple[int, ...], *, retried: bool) -> None:
         order = next(self._order)

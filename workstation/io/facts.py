@@ -24,7 +24,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class ScannedSlice(SliceSource):
-    """A slice with the way to its uncompressed pixels, as the reading process described it."""
+    """A slice with the way to its pixels, as the reading process described it."""
 
     stored: Message | None = field(default=None, hash=False)
 
@@ -34,7 +34,8 @@ class FileFacts:
     """Header of one DICOM file, without pixels.
 
     ``splitters`` holds the values that may tell apart slices at one position, in the order
-    in which they are tried; ``trouble`` is empty or says why there are no pixels to show.
+    in which they are tried; ``trouble`` is empty or says why there are no pixels to show;
+    ``without_meta`` says that the transfer syntax is not stated but was seen in the bytes.
     """
 
     path: str
@@ -64,6 +65,7 @@ class FileFacts:
     samples: int = 1
     frames: tuple[Frame, ...] = field(default=(Frame(),))
     trouble: str = ""
+    without_meta: bool = False
     stored: Message | None = field(default=None, hash=False)
 
     def as_message(self) -> Message:
@@ -79,6 +81,11 @@ class FileFacts:
             for frame in message["frames"]
         )
         return cls(**values)
+
+    @property
+    def identity(self) -> str:
+        """What tells the file apart: its digest where its identifier does not."""
+        return self.content_hash or self.sop_uid
 
     def patient_shown(self) -> Patient:
         """Whose file it is."""

@@ -10,8 +10,10 @@ from typing import Any, BinaryIO
 
 import pydicom
 from pydicom.dataset import Dataset, FileDataset
+from pydicom.uid import UID
 
 from workstation.core.errors import DecodeError, InputError
+from workstation.core.identifiers import tells_apart
 from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, Frame
 from workstation.io.header import (
@@ -20,12 +22,13 @@ from workstation.io.header import (
     numbers,
     open_regular,
     parse,
+    states_syntax,
     text,
     transfer_syntax,
     unknown_syntax,
     value_of,
 )
-from workstation.io.native import stored_pixels
+from workstation.io.stored import stored_pixels
 
 _SPLITTERS = (
     "AcquisitionNumber",
@@ -37,6 +40,18 @@ _SPLITTERS = (
     "AcquisitionTime",
     "ContentTime",
 )
+_SYNTHETIC_MARKS = ("ImageComments", "PatientID", "SeriesDescription")
+_OTHERS = """
+SpecificCharacterSet SOPClassUID SOPInstanceUID StudyInstanceUID SeriesInstanceUID Modality
+SeriesDescription StudyDescription BodyPartExamined AccessionNumber SeriesNumber InstanceNumber
+SliceLocation SeriesDate StudyDate PatientName PatientID PatientBirthDate PatientAge PatientSex
+Rows Columns PhotometricInterpretation SamplesPerPixel BitsAllocated BitsStored HighBit
+PixelRepresentation NumberOfFrames PerFrameFunctionalGroupsSequence SharedFunctionalGroupsSequence
+ImagePositionPatient ImageOrientationPatient PixelSpacing SliceThickness SpacingBetweenSlices
+GantryDetectorTilt RescaleSlope RescaleIntercept WindowCenter WindowWidth PixelPaddingValue
+PixelPaddingRangeLimit
+"""
+SCANNED = (*_SPLITTERS, *_SYNTHETIC_MARKS, *_OTHERS.split())
 _MOST_FRAMES = 20_000
 
 
@@ -44,27 +59,28 @@ def read_headers(item: Message) -> Message:
     """Job ``headers``: the facts of one file at ``item["path"]``."""
     path = Path(item["path"])
     with open_regular(path) as stream:
-        dataset = parse(stream)
-        has_pixels = _at_pixels(stream, dataset)
+        dataset = parse(stream, SCANNED)
+        syntax = transfer_syntax(dataset)
+        size = os.fstat(stream.fileno()).st_size
         try:
-            facts = _facts(path, dataset, os.fstat(stream.fileno()).st_size, has_pixels)
+            facts = _facts(path, dataset, size, syntax, _at_pixels(stream, dataset, syntax))
         except DAMAGE as error:
             raise InputError("its header is damaged", type(error).__name__) from None
-        stored = None if facts.trouble else _stored(stream, dataset)
-        digest = "" if facts.sop_uid else _digest(stream)
+        stored = None if facts.trouble else _stored(stream, dataset, syntax)
+        digest = "" if tells_apart(facts.sop_uid) else _digest(stream)
     return {**facts.as_message(), "content_hash": digest, "stored": stored}
 
 
-def _stored(stream: BinaryIO, dataset: FileDataset) -> Message | None:
+def _stored(stream: BinaryIO, dataset: FileDataset, syntax: UID) -> Message | None:
     try:
-        found = stored_pixels(stream, dataset, transfer_syntax(dataset))
+        found = stored_pixels(stream, dataset, syntax)
     except DecodeError:
         return None  # what is wrong is said when the slice is read
     return None if found is None else found.as_message()
 
 
-def _at_pixels(stream: BinaryIO, dataset: FileDataset) -> bool:
-    if transfer_syntax(dataset) == pydicom.uid.DeflatedExplicitVRLittleEndian:
+def _at_pixels(stream: BinaryIO, dataset: FileDataset, syntax: UID) -> bool:
+    if syntax == pydicom.uid.DeflatedExplicitVRLittleEndian:
         return "Rows" in dataset
     tag = stream.read(4)
     stream.seek(-len(tag), os.SEEK_CUR)
@@ -79,7 +95,7 @@ def _digest(stream: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _facts(path: Path, dataset: FileDataset, size: int, has_pixels: bool) -> FileFacts:
+def _facts(path: Path, dataset: FileDataset, size: int, syntax: UID, has_pixels: bool) -> FileFacts:
     image_type = tuple(text(dataset, "ImageType").split("\\"))
     marks = " ".join(text(dataset, key) for key in _SYNTHETIC_MARKS)
     instance, series = number(dataset, "InstanceNumber"), number(dataset, "SeriesNumber")
@@ -90,7 +106,7 @@ def _facts(path: Path, dataset: FileDataset, size: int, has_pixels: bool) -> Fil
         sop_uid=text(dataset, "SOPInstanceUID"),
         study_uid=text(dataset, "StudyInstanceUID"),
         series_uid=text(dataset, "SeriesInstanceUID"),
-        syntax=str(transfer_syntax(dataset)),
+        syntax=str(syntax),
         modality=text(dataset, "Modality"),
         description=text(dataset, "SeriesDescription"),
         study_description=text(dataset, "StudyDescription"),
@@ -109,11 +125,9 @@ def _facts(path: Path, dataset: FileDataset, size: int, has_pixels: bool) -> Fil
         photometric=text(dataset, "PhotometricInterpretation"),
         samples=int(number(dataset, "SamplesPerPixel") or 1),
         frames=read_frames(dataset),
-        trouble=_trouble(dataset, has_pixels),
+        trouble=_trouble(dataset, syntax, has_pixels),
+        without_meta=not states_syntax(dataset),
     )
-
-
-_SYNTHETIC_MARKS = ("ImageComments", "PatientID", "SeriesDescription")
 
 
 def _patient(dataset: Dataset) -> tuple[str, str, str, str, str]:
@@ -122,7 +136,7 @@ def _patient(dataset: Dataset) -> tuple[str, str, str, str, str]:
     return name, identity, birth_date, age, sex
 
 
-def _trouble(dataset: FileDataset, has_pixels: bool) -> str:
+def _trouble(dataset: FileDataset, syntax: UID, has_pixels: bool) -> str:
     if not has_pixels:
         return "it holds no image"
     if not (number(dataset, "Rows") and number(dataset, "Columns")):
@@ -130,7 +144,7 @@ def _trouble(dataset: FileDataset, has_pixels: bool) -> str:
     if number(dataset, "BitsAllocated") not in (8.0, 16.0):
         bits = text(dataset, "BitsAllocated") or "unknown"
         return f"its pixels have {bits} bits; only 8 and 16 can be shown"
-    return unknown_syntax(transfer_syntax(dataset))
+    return unknown_syntax(syntax)
 
 
 def read_frames(dataset: Dataset) -> tuple[Frame, ...]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from workstation.core.identifiers import tells_apart
 from workstation.core.study import Notice, Series, Severity, SliceSource
 from workstation.io.facts import FileFacts
 from workstation.io.grid import along_normal, has_positions, plan_grid, slice_axes
@@ -60,7 +61,7 @@ def _without_copies(files: Sequence[FileFacts]) -> tuple[list[FileFacts], int]:
     """Drop files that are identical byte for byte; keep those that only share a UID."""
     by_identity: dict[tuple[str, int], list[FileFacts]] = defaultdict(list)
     for facts in files:
-        by_identity[facts.sop_uid or facts.content_hash, facts.size_bytes].append(facts)
+        by_identity[facts.identity, facts.size_bytes].append(facts)
     unique: list[FileFacts] = []
     for same in by_identity.values():
         kept: list[FileFacts] = []
@@ -207,6 +208,14 @@ def _part_notices(
                 badge="mixed patients",
             )
         )
+    if bare := {entry.facts.path for entry in part if entry.facts.without_meta}:
+        notices.append(
+            Notice(
+                f"{len(bare)} of the files do not state how they are encoded (no DICOM file meta "
+                "information); it was guessed from their bytes.",
+                badge="encoding guessed",
+            )
+        )
     uids = [entry.facts.sop_uid for entry in part if len(entry.facts.frames) == 1]
     if len(set(filter(None, uids))) < len([uid for uid in uids if uid]):
         notices.append(Notice("Different files carry the same identifier; all were kept."))
@@ -224,9 +233,10 @@ def _series(entries: list[_Entry], notices: tuple[Notice, ...]) -> Series:
         slices = plan.slices
         spacing = plan.geometry.spacing if plan.calibrated else None
         missing = plan.missing
+    key = _content_key(entries)
     return Series(
-        key=_content_key(entries),
-        study_key=_study_key(facts),
+        key=key,
+        study_key=_study_key(facts, key),
         files=tuple(dict.fromkeys(source.file for source in slices)),
         count=0 if role_of(facts) == "document" else len(slices),
         modality=facts.modality,
@@ -259,14 +269,16 @@ def _unreadable(facts: FileFacts) -> str:
 def _content_key(entries: Sequence[_Entry]) -> str:
     """Identity from what the files are, not from where they lie."""
     names = sorted(
-        f"{entry.facts.sop_uid or entry.facts.content_hash} {entry.facts.size_bytes} "
-        f"{entry.source.frame}"
-        for entry in entries
+        f"{entry.facts.identity} {entry.facts.size_bytes} {entry.source.frame}" for entry in entries
     )
     return hashlib.sha256("\n".join(names).encode()).hexdigest()[:32]
 
 
-def _study_key(facts: FileFacts) -> str:
-    folder = "" if facts.study_uid else str(Path(facts.path).parent)
-    parts = (facts.study_uid, folder, *facts.patient[:3])
+def _study_key(facts: FileFacts, series_key: str) -> str:
+    """Identity of the study; without an identifier that tells it apart, a series is its own.
+
+    Never where the files lie: another scan in the same folder would meet the first one's report.
+    """
+    content = "" if tells_apart(facts.study_uid) else series_key
+    parts = (facts.study_uid, content, *facts.patient[:3])
     return hashlib.sha256("\n".join(parts).encode("utf-8", "replace")).hexdigest()[:32]

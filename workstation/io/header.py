@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import math
+import re
 import stat
 import struct
 import zlib
+from collections.abc import Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -32,6 +35,10 @@ _MAGIC = {
     b"\x7fELF": "a program",
 }
 _JPEG_XL = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in (110, 111, 112))
+# Neither escapes nor what some sets show as another letter, nor parts of a name or a value.
+_SAME_IN_ALL_CHARACTER_SETS = re.compile(rb"[ -<>-\[\]-}]*\0?").fullmatch
+_HEAD = 1 << 15
+_PIXELS = (b"\xe0\x7f\x10\0", b"\x7f\xe0\0\x10")
 DAMAGE = (
     AttributeError,
     BytesLengthException,
@@ -61,37 +68,79 @@ def open_regular(path: Path) -> BinaryIO:
         raise InputError("the disk could not read it", type(error).__name__) from None
 
 
-def parse(stream: BinaryIO) -> FileDataset:
+def parse(stream: BinaryIO, only: Sequence[str] | None = None) -> FileDataset:
     """Read everything before the pixels; leaves the stream at the pixel element.
+
+    Parameters
+    ----------
+    stream : BinaryIO
+        Stands at the file's beginning.
+    only : sequence of str, optional
+        Keywords of the elements wanted, to be faster.
 
     Raises
     ------
     InputError
         If the stream does not hold a DICOM header.
     """
-    force = _check_beginning(stream.read(136))
+    head = stream.read(_HEAD)
+    how: dict[str, Any] = {"stop_before_pixels": True, "force": _check_beginning(head[:136])}
+    if only is not None:
+        how["specific_tags"] = [_tag(keyword) for keyword in only]
+    if (dataset := _parsed_head(stream, head, how)) is not None:
+        return dataset
     stream.seek(0)
     try:
-        dataset = pydicom.dcmread(stream, stop_before_pixels=True, force=force)
+        dataset = pydicom.dcmread(stream, **how)
     except InvalidDicomError:
         raise InputError("it is not a DICOM file") from None
     except DAMAGE as error:
         raise InputError("its header is damaged or cut off", type(error).__name__) from None
+    if not dataset and only is not None:
+        stream.seek(0)
+        return parse(stream)
     if not dataset:
         raise InputError("its header is empty or cut off")
     return dataset
 
 
+def _parsed_head(stream: BinaryIO, head: bytes, how: dict[str, Any]) -> FileDataset | None:
+    """Parse a header that ends within the bytes read, twice as fast as from a file; else None."""
+    memory = io.BytesIO(head)
+    try:
+        dataset = pydicom.dcmread(memory, **how)
+    except (InvalidDicomError, *DAMAGE):
+        return None
+    end = memory.tell()
+    if not dataset or head[end : end + 4] not in _PIXELS:
+        return None
+    stream.seek(end)
+    return dataset
+
+
+def states_syntax(dataset: FileDataset) -> bool:
+    """Tell whether the file states its transfer syntax."""
+    return bool(_declared_syntax(dataset))
+
+
+def _declared_syntax(dataset: FileDataset) -> str:
+    meta = getattr(dataset, "file_meta", None)
+    return text(meta, "TransferSyntaxUID") if meta is not None else ""
+
+
 def transfer_syntax(dataset: FileDataset) -> UID:
     """Find the declared transfer syntax; without file meta, what pydicom found in the bytes."""
-    meta = getattr(dataset, "file_meta", None)
-    declared = meta.get("TransferSyntaxUID") if meta is not None else None
-    if declared:
-        return UID(str(declared))
+    if declared := _declared_syntax(dataset):
+        return _uid(declared)
     implicit, little = dataset.original_encoding
     if implicit:
         return pydicom.uid.ImplicitVRLittleEndian
     return pydicom.uid.ExplicitVRLittleEndian if little else pydicom.uid.ExplicitVRBigEndian
+
+
+@lru_cache(maxsize=64)
+def _uid(declared: str) -> UID:
+    return UID(declared)
 
 
 @lru_cache(maxsize=256)
@@ -100,29 +149,39 @@ def _tag(keyword: str) -> BaseTag:
 
 
 def _plain(dataset: Dataset, keyword: str) -> str | None:
-    """Text of an ASCII or 16-bit element as stored, empty if absent; None for all others.
+    """Text of a simple element as stored, empty if absent; None for all others.
 
-    Converting an element costs pydicom ten times what is needed for these.
+    Converting an element costs pydicom ten times what is needed for these: ASCII texts, 16-bit
+    numbers, and names and descriptions that mean the same in every character set.
     """
-    kind = _simple_kind(keyword)
-    element = dataset.get_item(_tag(keyword)) if kind else None
-    if kind and element is None:
+    tag, kind = _tag_and_kind(keyword)
+    if not kind:
+        return None
+    element = dataset.get_item(tag)
+    if element is None:
         return ""
-    if not (isinstance(element, RawDataElement) and isinstance(element.value, bytes)):
+    value = element.value
+    if type(value) is not bytes or type(element) is not RawDataElement:
         return None
-    if kind == "text":
-        return element.value.decode("ascii", "replace")
-    if len(element.value) != 2:
+    if kind == "number":
+        little = element.is_little_endian
+        return (
+            str(int.from_bytes(value, "little" if little else "big")) if len(value) == 2 else None
+        )
+    if kind == "words" and not _SAME_IN_ALL_CHARACTER_SETS(value):
         return None
-    return str(int.from_bytes(element.value, "little" if element.is_little_endian else "big"))
+    return value.decode("ascii", "replace")
 
 
 @lru_cache(maxsize=256)
-def _simple_kind(keyword: str) -> str:
-    kind = dictionary_VR(_tag(keyword))
+def _tag_and_kind(keyword: str) -> tuple[BaseTag, str]:
+    tag = _tag(keyword)
+    kind = dictionary_VR(tag)
     if kind in ("AS", "CS", "DA", "DS", "IS", "TM", "UI"):
-        return "text"
-    return "number" if kind == "US" else ""
+        return tag, "text"
+    if kind in ("LO", "PN", "SH"):
+        return tag, "words"
+    return tag, "number" if kind == "US" else ""
 
 
 def value_of(dataset: Dataset, keyword: str) -> Any:  # noqa: ANN401 - as the file says
@@ -145,7 +204,10 @@ def text(dataset: Dataset, keyword: str) -> str:
 
 def number(dataset: Dataset, keyword: str) -> float | None:
     """Finite number of an element, or None."""
-    values = numbers(dataset, keyword)
+    plain = _plain(dataset, keyword)
+    if plain == "":
+        return None
+    values = numbers(dataset, keyword) if plain is None else _finite(plain, 1)
     return values[0] if values else None
 
 
@@ -153,12 +215,24 @@ def numbers(dataset: Dataset, keyword: str, count: int = 1) -> tuple[float, ...]
     """Read the first ``count`` finite numbers of an element, or None."""
     try:
         plain = _plain(dataset, keyword)
-        value = value_of(dataset, keyword) if plain is None else plain.strip(" \x00").split("\\")
+        if plain is not None:
+            return _finite(plain, count) if plain else None
+        value = value_of(dataset, keyword)
         if value is None:
             return None
         items = [value] if isinstance(value, (int, float, str)) else list(value)
         found = tuple(float(item) for item in items[:count])
     except (*DAMAGE, OverflowError):
+        return None
+    return found if len(found) == count and all(map(math.isfinite, found)) else None
+
+
+def _finite(plain: str, count: int) -> tuple[float, ...] | None:
+    """Read the first ``count`` finite numbers of a text, or None."""
+    items = plain.strip(" \x00").split("\\")[:count]
+    try:
+        found = tuple([float(item) for item in items])
+    except ValueError:
         return None
     return found if len(found) == count and all(map(math.isfinite, found)) else None
 

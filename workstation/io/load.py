@@ -19,8 +19,10 @@ from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, ScannedSlice
 from workstation.io.grid import GridPlan, plan_grid
 from workstation.io.pool import Outcome, WorkerPool
+from workstation.io.remarks import COLOUR
 from workstation.io.resample import AIR, blended, shifted
 from workstation.io.shared import SharedBlock
+from workstation.io.syntaxes import takes_long
 from workstation.io.volume_load import read_volume_file
 
 _SECONDS_BETWEEN_STEPS = 0.05
@@ -122,12 +124,17 @@ class _Loading:
 
     def steps(self, cancelled: threading.Event) -> Iterator[LoadStep]:
         order = self.target.order()
-        items = [self._item(source) for source in order]
         head = self.target.urgent
+        # While the urgent slices are read, the other processes have nothing to do.
+        items = [
+            self._item(source, threads=self.pool.size if number < head else 1)
+            for number, source in enumerate(order)
+        ]
+        many = 1 if any(map(takes_long, items)) else _BATCH
         done, shown, total = 0, 0.0, len(order)
         try:
             for part in (range(head), range(head, total)):
-                batch = 1 if part.start == 0 else _BATCH
+                batch = 1 if part.start == 0 else many
                 chosen = items[part.start : part.stop]
                 for outcome in self.pool.run("decode", chosen, cancelled, priority=0, batch=batch):
                     done += 1
@@ -142,7 +149,7 @@ class _Loading:
         finally:
             self.block.close()
 
-    def _item(self, source: int) -> Message:
+    def _item(self, source: int, threads: int) -> Message:
         one = self.plan.slices[source]
         place = source if self.plan.resampled else self.plan.targets[source]
         return {
@@ -153,6 +160,7 @@ class _Loading:
             "address": self.block.address,
             "offset": self.block.offset(place),
             "stored": one.stored if isinstance(one, ScannedSlice) else None,
+            "threads": threads,
         }
 
     def _take(self, source: int, outcome: Outcome) -> None:
@@ -181,7 +189,7 @@ class _Loading:
             available=self.target.available.copy(),
             window=self._window(),
             notices=(*self.series.notices, *plan.notices, *self._notices()),
-            unit="HU" if self.series.modality == "CT" else "",
+            unit="HU" if self.series.modality == "CT" and COLOUR not in self.remarks else "",
             approximate=plan.approximate,
             calibrated=plan.calibrated,
         )

@@ -2,79 +2,19 @@
 
 from __future__ import annotations
 
-import os
+import math
 import struct
-from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataset import Dataset, FileDataset
-from pydicom.uid import UID, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import UID
 
 from workstation.core.errors import DecodeError
-from workstation.io.channel import Message
 from workstation.io.header import number, text, transfer_syntax
-from workstation.io.rescale import PixelRules, Slice, apply_rules, check_bits, rules_of
 
 _UNDEFINED = 0xFFFFFFFF
-
-
-@dataclass(frozen=True)
-class StoredPixels:
-    """How to read one uncompressed slice without parsing its header again.
-
-    Valid only while the file has the size and time (ns) that it had when it was scanned.
-    """
-
-    offset: int
-    file_bytes: int
-    modified: int
-    rows: int
-    columns: int
-    rules: PixelRules
-
-    def as_message(self) -> Message:
-        """Write as plain values."""
-        return {**vars(self), "rules": vars(self.rules)}
-
-    @classmethod
-    def from_message(cls, message: Message) -> StoredPixels:
-        """Read back what :meth:`as_message` wrote."""
-        return cls(**{**message, "rules": PixelRules(**message["rules"])})
-
-    def read(self, stream: BinaryIO) -> Slice | None:
-        """Read the slice; None if the file is no longer what was scanned."""
-        now = os.fstat(stream.fileno())
-        if (now.st_size, now.st_mtime_ns) != (self.file_bytes, self.modified):
-            return None
-        stream.seek(self.offset)
-        pixels = np.empty((self.rows, self.columns), np.uint16)
-        if stream.readinto(pixels.data.cast("B")) != pixels.nbytes:  # type: ignore[attr-defined]
-            return None
-        return apply_rules(self.rules, pixels)
-
-
-def stored_pixels(stream: BinaryIO, dataset: FileDataset, syntax: UID) -> StoredPixels | None:
-    """Describe a plain 16-bit grey slice whose stream stands at the pixels; None for others."""
-    if syntax not in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
-        return None
-    plain = (
-        number(dataset, "BitsAllocated") == 16
-        and len(image_shape(dataset)) == 2
-        and frame_count(dataset) == 1
-        and text(dataset, "PhotometricInterpretation").startswith("MONOCHROME")
-    )
-    if not plain:
-        return None
-    check_bits(dataset)
-    length, size = native_length(stream, syntax), frame_bytes(dataset)
-    state, offset = os.fstat(stream.fileno()), stream.tell()
-    if length != size or offset + size > state.st_size:
-        return None
-    rows, columns = image_shape(dataset)
-    rules = rules_of(dataset, 0)
-    return StoredPixels(offset, state.st_size, state.st_mtime_ns, rows, columns, rules)
 
 
 def image_shape(dataset: Dataset) -> tuple[int, ...]:
@@ -92,7 +32,7 @@ def frame_count(dataset: Dataset) -> int:
 def frame_bytes(dataset: Dataset) -> int:
     """Bytes of one uncompressed frame."""
     bits = int(number(dataset, "BitsAllocated") or 0)
-    size = int(np.prod(image_shape(dataset), dtype=np.int64)) * (bits // 8)
+    size = math.prod(image_shape(dataset)) * (bits // 8)
     if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         return size // 3 * 2
     return size

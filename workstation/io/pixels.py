@@ -25,15 +25,11 @@ from workstation.io.header import (
     transfer_syntax,
     unknown_syntax,
 )
-from workstation.io.native import (
-    StoredPixels,
-    as_array,
-    frame_bytes,
-    frame_count,
-    read_native,
-)
+from workstation.io.native import as_array, frame_bytes, frame_count, read_native
+from workstation.io.remarks import COLOUR
 from workstation.io.rescale import Slice, apply_rules, check_bits, rules_of
 from workstation.io.shared import write_block
+from workstation.io.stored import StoredPixels
 
 _LOSSY = frozenset(f"1.2.840.10008.1.2.4.{code}" for code in (51, 53, 55, 81, 91, 112, 203))
 
@@ -42,7 +38,7 @@ def decode_into_block(item: Message) -> Message:
     """Job ``decode``: write one slice into the shared volume.
 
     ``item`` holds ``path``, ``frame``, ``rows``, ``columns``, ``address``, ``offset`` and, for
-    plain uncompressed slices, ``stored`` as :class:`~workstation.io.native.StoredPixels`.
+    plain slices, ``stored`` as :class:`~workstation.io.stored.StoredPixels` and ``threads``.
     """
     decoded = _decode_stored(item) or decode(Path(item["path"]), int(item["frame"]))
     if decoded.values.shape != (item["rows"], item["columns"]):
@@ -55,7 +51,7 @@ def _decode_stored(item: Message) -> Slice | None:
     if not item.get("stored"):
         return None
     with open_regular(Path(item["path"])) as stream:
-        return StoredPixels.from_message(item["stored"]).read(stream)
+        return StoredPixels.from_message(item["stored"]).read(stream, int(item["threads"]))
 
 
 def decode(path: Path, frame: int = 0) -> Slice:
@@ -130,4 +126,4 @@ def _grey(dataset: Dataset, stored: NDArray[Any], syntax: UID) -> Slice:
     top = np.iinfo(colours.dtype).max
     grey = (colours[..., :3] @ np.array((0.299, 0.587, 0.114))) * (255.0 / top)
     values = np.rint(grey).astype(np.int16)
-    return Slice(values, (256.0, 128.0), ("a colour image, shown as grey",))
+    return Slice(values, (256.0, 128.0), (COLOUR,))

@@ -1,8 +1,8 @@
 """The reading process: parses and decodes untrusted files, apart from the window.
 
 Started by :class:`workstation.io.pool.WorkerPool` as ``python -m workstation.io.worker``;
-takes requests on standard input and answers on standard output, one answer per item. It ends
-when its input ends, so it cannot outlive the program.
+takes requests on standard input and answers on standard output, one answer per item; those of
+quick items travel together. It ends when its input ends, so it cannot outlive the program.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import logging
 import os
 import signal
 import sys
+import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +30,9 @@ _JOBS = {
     "volume_thumbnail": ("workstation.io.volume_file", "thumbnail_of"),
     "volume_decode": ("workstation.io.volume_file", "decode_into_block"),
 }
+
+
+_SECONDS_TOGETHER = 0.02
 
 
 def _job(kind: str) -> Callable[[Message], Message]:
@@ -54,7 +58,6 @@ def _limit_memory(extra: int) -> None:
 def _set_alarm(seconds: float) -> None:
     """Let the kernel end this process if an item hangs and nobody is left to end it."""
     if hasattr(signal, "setitimer"):
-        signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
@@ -80,15 +83,24 @@ def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     while (request := receive(requests)) is not None:
         job = _job(request["kind"])
         _limit_memory(request["memory"])
+        together: list[Message] = []
+        since = time.monotonic()
         for item in request["items"]:
             _set_alarm(request["timeout"] + 5.0)
-            send(answers, _answer(job, item))
-            _set_alarm(0.0)
+            together.append(_answer(job, item))
+            if time.monotonic() - since > _SECONDS_TOGETHER:
+                send(answers, {"answers": together})
+                together, since = [], time.monotonic()
+        _set_alarm(0.0)
+        if together:
+            send(answers, {"answers": together})
 
 
 def main() -> None:
     """Run the process's loop on its standard streams."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "SIGALRM"):
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     answers = os.fdopen(os.dup(1), "wb")

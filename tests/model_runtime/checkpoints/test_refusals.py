@@ -98,6 +98,12 @@ def _leading_out(folder: Path) -> None:
     (folder / _SECOND).symlink_to(outside)
 
 
+def _giant_config(folder: Path) -> None:
+    (folder / "config.json").unlink()
+    with (folder / "config.json").open("wb") as stream:
+        stream.truncate(1 << 33)
+
+
 def _pickles_only(folder: Path) -> None:
     for path in folder.glob("model*"):
         path.unlink()
@@ -115,6 +121,9 @@ def _first_to(file: str) -> Change:
         (lambda folder: (folder / _INDEX).unlink(), f"lacks {_INDEX}"),
         (lambda folder: (folder / "config.json").unlink(), "lacks config.json"),
         (lambda folder: _replace(folder / "config.json", b"[]"), "not usable"),
+        (lambda folder: _replace(folder / "config.json", b'{"a":' * 99_999), "nested too deeply"),
+        (lambda folder: _replace(folder / _INDEX, b"[" * 99_999), "nested too deeply"),
+        (_giant_config, "larger than 64 MB"),
         (lambda folder: _replace(folder / _INDEX, b"{}"), "damaged"),
         (lambda folder: _replace(folder / _SECOND, b""), "cut short or damaged"),
         (_cut, r"cut short or damaged: it should hold [\d,]+ bytes"),

@@ -1,101 +1,185 @@
-"""What a compressed image carries beside its pixels: comments, thumbnails, bytes after the end."""
+"""Compressed images without what they carry beside their pixels: comments, thumbnails, metadata.
+
+Segments are cut out and lengths that count them are corrected; no compressed value is touched.
+What cannot be judged is refused: markers that the standards do not know, bytes after the end.
+"""
 
 from __future__ import annotations
 
 import re
 import struct
 
+from workstation.core.errors import DecodeError
+
 _BEYOND = "there are bytes after the end of its compressed pixels"
 _DAMAGED = "its compressed pixels are damaged or cut off"
-_COMMENT = "its compressed pixels carry a comment or another addition that is not removed"
+_UNKNOWN = "its compressed pixels carry a comment or another addition that cannot be removed"
 _NEXT_MARKER = re.compile(rb"\xff[\xc0-\xcf\xd8-\xfe]")
-_ENCODERS = re.compile(
-    rb"(Created by OpenJPEG version [\d.]{1,10}|Kakadu-v?[\d.]{1,10}|"
-    rb"Creator: JasPer Version [\d.]{1,10}|OpenJPH Ver [\d.]{1,10}\.?|"
-    rb"Kdu-Layer-Info: log_2\{Delta-D\(squared-error\)/Delta-L\(bytes\)\}, L\(bytes\)[\s\d.,e+-]*|"
-    rb"Kdu-Layer-Info: log_2\{Delta-D\(MSE\)/\[2\^16\*Delta-L\(bytes\)\]\}, "
-    rb"L\(bytes\)[\s\d.,e+-]*)\0*"
+
+_SOI, _EOI = b"\xff\xd8", b"\xff\xd9"
+_FILL, _SCAN, _JPEG_COMMENT = 0xFF, 0xDA, 0xFE
+_JPEG_PARTS = frozenset(  # frames, tables, scans, restarts; F7 and F8 are JPEG-LS
+    (*range(0xC0, 0xC8), *range(0xC9, 0xD0), 0xDA, 0xDB, 0xDC, 0xDD, 0xDE, 0xDF, 0xF7, 0xF8)
 )
-_APPLICATIONS = {
-    0xE0: re.compile(rb"JFIF\0.{7}\0\0", re.DOTALL),
-    0xE8: re.compile(
-        rb"SPIFF\0\x02\0[\0-\x0f]{2}.{8}[\0-\x1f]{3}[\0-\x02].{8}|\0\0\0\x01\xff\xd8", re.DOTALL
-    ),
-    0xEE: re.compile(rb"Adobe.{7}", re.DOTALL),
-}
+_APPLICATIONS = range(0xE0, 0xF0)
+_JFIF, _SPIFF, _ADOBE = 0xE0, 0xE8, 0xEE
+_SPIFF_PARTS = re.compile(
+    rb"SPIFF\0\x02\0[\0-\x0f]{2}.{8}[\0-\x1f]{3}[\0-\x02].{8}|\0\0\0\x01\xff\xd8|mrfx[\0-\x05]",
+    re.DOTALL,
+)
+
+_SOC, _SOT, _SOD, _EOC = b"\xff\x4f", b"\xff\x90", b"\xff\x93", b"\xff\xd9"
+_TILE_LENGTHS, _JPEG_2000_COMMENT = b"\xff\x55", b"\xff\x64"
+_JPEG_2000_PARTS = frozenset(
+    bytes((0xFF, code))
+    for code in (
+        *(0x50, 0x51, 0x52, 0x53, 0x55, 0x57, 0x58, 0x59, 0x5C, 0x5D, 0x5E, 0x5F),
+        *(0x60, 0x61, 0x63, 0x64, 0x90),
+    )
+)
 
 
-def jpeg_fault(code: bytes) -> str:
-    """Fault of a JPEG or JPEG-LS codestream; nothing if it holds an image only."""
-    if code[:2] != b"\xff\xd8":
-        return _DAMAGED
-    at = 2
+def bare_jpeg(code: bytes) -> bytes:
+    """Give a JPEG or JPEG-LS codestream without comments, metadata and thumbnails.
+
+    Raises
+    ------
+    DecodeError
+        If it is damaged, or holds what cannot be judged.
+    """
+    if code[:2] != _SOI:
+        raise DecodeError(_DAMAGED)
+    kept, at = [_SOI], 2
     while at + 4 <= len(code) and code[at] == 0xFF:
         marker = code[at + 1]
-        length = int.from_bytes(code[at + 2 : at + 4])
-        if not _is_image_part(marker, code[at + 4 : at + 2 + length]):
-            return _COMMENT
-        at += 2 + length
-        if marker != 0xDA:
+        if marker == _FILL:
+            at += 1
             continue
-        at = _after_scan(code, at)
-        if code[at : at + 2] == b"\xff\xd9":
-            return _BEYOND if code[at + 2 :].strip(b"\0") else ""
-    return _DAMAGED
+        end = at + 2 + int.from_bytes(code[at + 2 : at + 4])
+        kept.append(_jpeg_segment(marker, code[at + 4 : end], code[at:end]))
+        at = end
+        if marker != _SCAN:
+            continue
+        found = _NEXT_MARKER.search(code, at)
+        end = found.start() if found else len(code)
+        kept.append(code[at:end])
+        at = end
+        if code[at : at + 2] == _EOI:
+            return b"".join(kept) + _end(code, at)
+    raise DecodeError(_DAMAGED)
 
 
-def _after_scan(code: bytes, at: int) -> int:
-    """Find the marker that ends the compressed values which begin at ``at``."""
-    found = _NEXT_MARKER.search(code, at)
-    return found.start() if found else len(code)
+def _end(code: bytes, at: int) -> bytes:
+    """Give the end marker at ``at`` with its padding; nothing else may follow."""
+    if code[at + 2 :].strip(b"\0"):
+        raise DecodeError(_BEYOND)
+    return code[at:]
 
 
-def _is_image_part(marker: int, content: bytes) -> bool:
-    if marker in _APPLICATIONS:
-        return _APPLICATIONS[marker].fullmatch(content) is not None
-    return marker != 0xFE and not 0xE0 <= marker <= 0xEF
+def _jpeg_segment(marker: int, content: bytes, segment: bytes) -> bytes:
+    """Give what stays of a segment: decoders need a few application segments for the colours."""
+    if marker in _JPEG_PARTS:
+        return segment
+    if marker == _JPEG_COMMENT:
+        return b""
+    if marker not in _APPLICATIONS:
+        raise DecodeError(_UNKNOWN)
+    if marker == _JFIF and content.startswith(b"JFIF\0") and len(content) >= 14:
+        return _written(marker, content[:12] + b"\0\0")  # width and height of no thumbnail
+    if marker == _ADOBE and content.startswith(b"Adobe") and len(content) >= 12:
+        return _written(marker, content[:12])
+    if marker == _SPIFF and _SPIFF_PARTS.fullmatch(content):
+        return segment
+    if marker in (_SPIFF, _ADOBE) or (marker == _JFIF and not content.startswith(b"JFXX\0")):
+        raise DecodeError(_UNKNOWN)
+    return b""
 
 
-def jpeg_2000_fault(code: bytes) -> str:
-    """Fault of a JPEG 2000 or HTJ2K codestream; comments that name an encoder are none."""
-    if code[:2] != b"\xff\x4f":
-        return _DAMAGED
-    at, tile_end = 2, 0
+def _written(marker: int, content: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, marker, len(content) + 2) + content
+
+
+def bare_jpeg_2000(code: bytes) -> bytes:
+    """Give a JPEG 2000 or HTJ2K codestream without comments.
+
+    Raises
+    ------
+    DecodeError
+        If it is damaged, or holds what cannot be judged.
+    """
+    if code[:2] != _SOC:
+        raise DecodeError(_DAMAGED)
+    kept, at, lengths_listed = [_SOC], 2, False
     while at + 2 <= len(code):
-        (marker,) = struct.unpack_from(">H", code, at)
-        if marker == 0xFFD9:
-            return _BEYOND if code[at + 2 :].strip(b"\0") else ""
-        if marker == 0xFF93:
-            at = tile_end or len(code.rstrip(b"\0")) - 2
+        marker = code[at : at + 2]
+        if marker == _EOC:
+            return b"".join(kept) + _end(code, at)
+        if marker == _SOT:
+            part, at = _tile_part(code, at, lengths_listed=lengths_listed)
+            kept.append(part)
             continue
-        if at + 4 > len(code) or marker < 0xFF4F:
-            return _DAMAGED
-        (length,) = struct.unpack_from(">H", code, at + 2)
-        content = code[at + 4 : at + 2 + length]
-        if marker == 0xFF64 and not _ENCODERS.fullmatch(content[2:]):
-            return _COMMENT
-        if marker == 0xFF90:
-            (size,) = struct.unpack_from(">I", content, 2) if len(content) >= 8 else (0,)
-            tile_end = at + size if size else 0
-        at += 2 + length
-    return _DAMAGED
+        segment = _segment(code, at)
+        lengths_listed = lengths_listed or marker == _TILE_LENGTHS
+        at += len(segment)
+        if marker != _JPEG_2000_COMMENT:
+            kept.append(segment)
+    raise DecodeError(_DAMAGED)
 
 
-def rle_fault(code: bytes, size: int) -> str:
-    """Fault of an RLE frame that unpacks to ``size`` bytes."""
+def _tile_part(code: bytes, start: int, *, lengths_listed: bool) -> tuple[bytes, int]:
+    """Give the tile-part at ``start`` without comments, and where the next one begins."""
+    at, kept = start, []
+    while code[at : at + 2] != _SOD:
+        segment = _segment(code, at)
+        at += len(segment)
+        if segment[:2] != _JPEG_2000_COMMENT:
+            kept.append(segment)
+    head = b"".join(kept)
+    if len(head) < 12:
+        raise DecodeError(_DAMAGED)
+    (size,) = struct.unpack_from(">I", head, 6)
+    end = start + size if size else len(code.rstrip(b"\0")) - 2
+    if not at + 2 <= end <= len(code):
+        raise DecodeError(_DAMAGED)
+    if removed := at - start - len(head):
+        if lengths_listed:  # the main header gives the lengths of tile-parts once more
+            raise DecodeError(_UNKNOWN)
+        if size:
+            head = head[:6] + struct.pack(">I", size - removed) + head[10:]
+    return head + code[at:end], end
+
+
+def _segment(code: bytes, at: int) -> bytes:
+    """Give the whole marker segment at ``at``."""
+    marker, length = code[at : at + 2], int.from_bytes(code[at + 2 : at + 4])
+    segment = code[at : at + 2 + length]
+    if length < 2 or len(segment) < 2 + length or marker[:1] != b"\xff":
+        raise DecodeError(_DAMAGED)
+    if marker not in _JPEG_2000_PARTS:
+        raise DecodeError(_UNKNOWN)
+    return segment
+
+
+def check_rle(code: bytes, size: int) -> None:
+    """Refuse an RLE frame that does not unpack to just ``size`` bytes.
+
+    Raises
+    ------
+    DecodeError
+        If it is damaged, or holds more.
+    """
     if len(code) < 64:
-        return _DAMAGED
+        raise DecodeError(_DAMAGED)
     count, *offsets = struct.unpack("<16I", code[:64])
     if not 1 <= count <= 15 or size % count or any(offsets[count:]) or offsets[0] != 64:
-        return _DAMAGED
+        raise DecodeError(_DAMAGED)
     ends = [*offsets[1:count], len(code)]
     for start, end in zip(offsets[:count], ends, strict=True):
         used = _packed_length(code[start:end], size // count)
         if used < 0 or end < start:
-            return _DAMAGED
+            raise DecodeError(_DAMAGED)
         if code[start + used : end].strip(b"\0"):
-            return _BEYOND
-    return ""
+            raise DecodeError(_BEYOND)
 
 
 def _packed_length(segment: bytes, size: int) -> int:

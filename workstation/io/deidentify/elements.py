@@ -201,11 +201,11 @@ def _safe_private(dataset: Dataset, tag: BaseTag) -> DataElement | None:
         return None
     block = BaseTag((tag.group << 16) | (tag.element >> 8))
     creator = str(dataset[block].value) if block in dataset else ""
-    if (creator.strip(), tag.group, tag.element & 0xFF) not in SAFE_PRIVATE:
+    kind = SAFE_PRIVATE.get((creator.strip(), tag.group, tag.element & 0xFF))
+    element = dataset[tag] if kind is not None else None
+    if element is None or kind != element.VR or len(_values(element)) != 1:
         return None
-    element = dataset[tag]
-    judge = _JUDGES.get(element.VR) if element.VR in ("DS", "IS", *_NUMBERS) else None
-    value = judge(element, "", dataset, None) if judge is not None else None
+    value = _JUDGES[element.VR](element, "", dataset, None)
     return None if value is None else DataElement(tag, element.VR, value)
 
 

@@ -10,6 +10,8 @@ from pathlib import Path
 from workstation.core.errors import InputError, StorageError
 from workstation.io.channel import Message
 from workstation.io.deidentify.options import Options
+from workstation.io.facts import FileFacts
+from workstation.io.grouping import group_series
 from workstation.io.index import list_files
 from workstation.io.pool import WorkerPool
 from workstation.io.unpack import SkippedFile
@@ -17,6 +19,7 @@ from workstation.io.unpack import SkippedFile
 _MEMORY = 4 << 30
 _SECONDS = 60.0
 _LEAST_SECRET = 16
+_BATCH = 16
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,8 @@ def deidentify(
         "options": options.as_message(),
         "secret": secret.hex(),
     }
-    items: list[Message] = [{"path": str(path), **more} for path in files]
+    digests = _digests(files, cancelled, pool)
+    items: list[Message] = [{"path": str(path), **digests[path], **more} for path in files]
     work = pool.run("deidentify", items, cancelled, timeout=_SECONDS, memory=_MEMORY)
     try:
         for outcome in work:
@@ -66,6 +70,25 @@ def deidentify(
     finally:
         for left in out.rglob("*.partial"):
             left.unlink(missing_ok=True)
+
+
+def _digests(
+    files: Sequence[Path], cancelled: threading.Event, pool: WorkerPool
+) -> dict[Path, Message]:
+    """Find for every file the keys, made from content, of itself, its series and its study."""
+    items: list[Message] = [{"path": str(path)} for path in files]
+    answers = pool.run("headers", items, cancelled, batch=_BATCH)
+    facts = [FileFacts.from_message(one.value) for one in answers if one.value is not None]
+    found, _ = group_series(sorted(facts, key=lambda one: one.path))
+    keys = {file: (series.key, series.study_key) for series in found for file in series.files}
+    by_identity = {one.identity: keys[Path(one.path)] for one in facts if Path(one.path) in keys}
+    identities = {Path(one.path): one.identity for one in facts}
+    digests: dict[Path, Message] = {}
+    for path in files:
+        identity = identities.get(path, "")
+        series, study = keys.get(path) or by_identity.get(identity, (identity, identity))
+        digests[path] = {"content": identity, "series": series, "study": study}
+    return digests
 
 
 def _check(paths: Sequence[Path], out: Path, secret: bytes) -> None:

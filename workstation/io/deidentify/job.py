@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 
 import pydicom
@@ -13,6 +13,7 @@ from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
 from pydicom.uid import UID
 
 from workstation.core.errors import InputError
+from workstation.core.identifiers import tells_apart
 from workstation.io.channel import Message
 from workstation.io.deidentify.apart import class_of, reason_apart, remarks_of
 from workstation.io.deidentify.elements import Work, cleaned, identity_of
@@ -29,18 +30,29 @@ _CODES = {
     "113105": "Clean Descriptors Option",
     "113111": "Retain Safe Private Option",
 }
+_IDENTIFIERS = ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 _DATES = ("113107", "Retain Longitudinal Temporal Information Modified Dates Option")
 _CHARACTERISTICS = ("113108", "Retain Patient Characteristics Option")
+
+
+@dataclass(frozen=True)
+class Content:
+    """Digests of a file, of its series and of its study: what stands for identifiers they lack."""
+
+    file: str
+    series: str
+    study: str
 
 
 def deidentify_file(item: Message) -> Message:
     """De-identify the file at ``item["path"]`` into the folder ``item["out"]``.
 
+    ``content``, ``series`` and ``study`` are digests that stand for lacking identifiers.
+
     The answer has ``written``, the new path, and ``remarks``; or ``apart``, the reason why
     nothing was written; or ``unsaved``, what the disk said.
     """
-    path = Path(item["path"])
-    with open_regular(path) as stream:
+    with open_regular(Path(item["path"])) as stream:
         head = parse(stream)
         if reason := reason_apart(head):
             return {"apart": reason}
@@ -50,7 +62,8 @@ def deidentify_file(item: Message) -> Message:
         except DAMAGE as error:
             raise InputError("its pixel data is cut off", type(error).__name__) from None
     pseudonyms = Pseudonyms(bytes.fromhex(item["secret"]))
-    fresh = deidentified(dataset, Options.from_message(item["options"]), pseudonyms, path)
+    content = Content(item["content"], item["series"], item["study"])
+    fresh = deidentified(dataset, Options.from_message(item["options"]), pseudonyms, content)
     try:
         return {"written": str(_write(fresh, Path(item["out"]))), "remarks": remarks_of(dataset)}
     except OSError as error:
@@ -58,12 +71,9 @@ def deidentify_file(item: Message) -> Message:
 
 
 def deidentified(
-    dataset: FileDataset, options: Options, pseudonyms: Pseudonyms, path: Path
+    dataset: FileDataset, options: Options, pseudonyms: Pseudonyms, content: Content
 ) -> FileDataset:
-    """Make the de-identified counterpart of a file that has been read whole.
-
-    ``path`` stands for identifiers that the file lacks.
-    """
+    """Make the de-identified counterpart of a file that has been read whole."""
     syntax = transfer_syntax(dataset)
     pixels = checked_pixels(dataset, syntax)
     identity = identity_of(dataset)
@@ -73,14 +83,15 @@ def deidentified(
     work = Work(
         options=options,
         pseudonyms=pseudonyms,
-        patient=pseudonyms.patient(identity or str(path.parent)),
+        patient=pseudonyms.patient(identity or content.study),
         names=words_of_names(_names(dataset)),
         days=shift if options.keep_dates_shifted else None,
         multi_frame="PerFrameFunctionalGroupsSequence" in dataset,
     )
     header = cleaned(dataset, work)
     header.SOPClassUID = class_of(dataset)
-    _complete(header, work, pixels.value, path)
+    given = {key for key in _IDENTIFIERS if tells_apart(text(dataset, key))}
+    _complete(header, work, content, given)
     _mark(header, options)
     header.add(pixels)
     return _as_file(header, syntax)
@@ -99,16 +110,12 @@ def _names(dataset: Dataset) -> list[str]:
     return names
 
 
-def _complete(header: Dataset, work: Work, pixels: bytes, path: Path) -> None:
-    """Fill in the identifiers and the empty values that an image must have."""
-    lacking = {
-        "SOPInstanceUID": hashlib.sha256(pixels).hexdigest() + str(path),
-        "SeriesInstanceUID": f"series {path.parent}",
-        "StudyInstanceUID": f"study {path.parent}",
-    }
-    for keyword, stand_in in lacking.items():
-        if not text(header, keyword):
-            setattr(header, keyword, work.pseudonyms.uid(stand_in))
+def _complete(header: Dataset, work: Work, content: Content, given: set[str]) -> None:
+    """Fill in the empty values that an image must have, and identifiers that were not given."""
+    stand_ins = (content.file, content.series, content.study)
+    for keyword, stand_in in zip(_IDENTIFIERS, stand_ins, strict=True):
+        if keyword not in given:
+            setattr(header, keyword, work.pseudonyms.uid(f"{keyword} {stand_in}"))
     header.PatientName = header.PatientID = work.patient
     empty = ("PatientBirthDate", "PatientSex", "StudyDate", "StudyTime", "AccessionNumber")
     for keyword in (*empty, "ReferringPhysicianName", "StudyID", "Manufacturer"):

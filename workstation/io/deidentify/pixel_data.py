@@ -1,14 +1,16 @@
-"""Pixel data that goes over bit by bit, after making sure that it holds pixels only."""
+"""Pixel data that goes over bit by bit, cleared of what is no pixel."""
 
 from __future__ import annotations
 
+import numpy as np
 from pydicom.dataelem import DataElement
 from pydicom.dataset import FileDataset
 from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import UID, RLELossless
 
 from workstation.core.errors import DecodeError, InputError
-from workstation.io.deidentify.codestreams import jpeg_2000_fault, jpeg_fault, rle_fault
+from workstation.io.codecs import CODEC_FAULTS, decode_codestream
+from workstation.io.deidentify.codestreams import bare_jpeg, bare_jpeg_2000, check_rle
 from workstation.io.header import DAMAGE
 from workstation.io.native import frame_bytes, frame_count
 
@@ -19,13 +21,14 @@ _JPEG_2000 = tuple(f"1.2.840.10008.1.2.4.{code}" for code in (90, 91, 201, 202, 
 def checked_pixels(dataset: FileDataset, syntax: UID) -> DataElement:
     """Give the pixel element as it is to be written.
 
-    Uncompressed pixels are the same bytes. Compressed frames are the same codestreams, in a
-    new wrapping.
+    Uncompressed pixels are the same bytes. Compressed frames are the same compressed
+    values, without comments and metadata, in a new wrapping.
 
     Raises
     ------
     InputError
-        If the element holds anything but the image that the header describes.
+        If the element holds more than the image that the header describes and it cannot be
+        removed.
     """
     if "PixelData" not in dataset:
         raise InputError("it holds no image")
@@ -50,17 +53,24 @@ def _compressed(dataset: FileDataset, data: bytes, syntax: UID) -> bytes:
         raise DecodeError("its pixel data is damaged or cut off", type(error).__name__) from None
     if len(frames) != count:
         raise DecodeError(f"its header promises {count} frames, but {len(frames)} are stored")
-    for frame in frames:
-        if fault := _fault(dataset, frame, syntax):
-            raise DecodeError(fault)
-    return bytes(encapsulate(frames))
+    return bytes(encapsulate([_bare(dataset, frame, syntax) for frame in frames]))
 
 
-def _fault(dataset: FileDataset, frame: bytes, syntax: UID) -> str:
-    if str(syntax) in _JPEG:
-        return jpeg_fault(frame)
-    if str(syntax) in _JPEG_2000:
-        return jpeg_2000_fault(frame)
+def _bare(dataset: FileDataset, frame: bytes, syntax: UID) -> bytes:
+    """Give a frame's codestream without comments and metadata, sure to decode to the same."""
     if syntax == RLELossless:
-        return rle_fault(frame, frame_bytes(dataset))
-    return f"what else its pixel data may hold cannot be told apart ({syntax.name})"
+        check_rle(frame, frame_bytes(dataset))
+        return frame
+    if str(syntax) not in _JPEG + _JPEG_2000:
+        raise DecodeError(f"what else its pixel data may hold cannot be told apart ({syntax.name})")
+    bare = bare_jpeg(frame) if str(syntax) in _JPEG else bare_jpeg_2000(frame)
+    if bare != frame and not _same_pixels(bare, frame, syntax):
+        raise DecodeError("its compressed pixels carry a comment that cannot be removed")
+    return bare
+
+
+def _same_pixels(one: bytes, other: bytes, syntax: UID) -> bool:
+    try:
+        return np.array_equal(decode_codestream(one, syntax), decode_codestream(other, syntax))
+    except CODEC_FAULTS:
+        return False

@@ -23,22 +23,24 @@ _KEPT_TEXTS = """
 Manufacturer ManufacturerModelName ConvolutionKernel FilterType
 """
 KEPT_TEXTS = frozenset(_KEPT_TEXTS.split())
-# Numbers only, from the standard's list of private attributes that are known to be safe.
-SAFE_PRIVATE = frozenset(
-    (
-        ("GEMS_ACQU_01", 0x0019, 0x23),  # table speed
-        ("GEMS_ACQU_01", 0x0019, 0x24),  # mid scan time
-        ("GEMS_ACQU_01", 0x0019, 0x27),  # rotation speed
-        ("GEMS_HELIOS_01", 0x0045, 0x01),  # rows of the detector
-        ("GEMS_HELIOS_01", 0x0045, 0x02),  # width of a row
-        ("ELSCINT1", 0x01E1, 0x50),  # duration of the acquisition
-        ("ELSCINT1", 0x01F1, 0x07),  # table speed
-        ("ELSCINT1", 0x01F1, 0x26),  # pitch
-        ("ELSCINT1", 0x01F1, 0x27),  # rotation time
-        ("Philips PET Private Group", 0x7053, 0x00),  # SUV factor
-        ("Philips PET Private Group", 0x7053, 0x09),  # activity factor
-    )
-)
+# Single numbers of CT, PET and diffusion imaging from Table E.3.10-1 (2026d), with their kind:
+# creator, group and element within the creator's block.
+SAFE_PRIVATE = {
+    ("GEMS_ACQU_01", 0x0019, 0x23): "DS",  # table speed
+    ("GEMS_ACQU_01", 0x0019, 0x24): "DS",  # mid scan time
+    ("GEMS_ACQU_01", 0x0019, 0x27): "DS",  # rotation speed
+    ("GEMS_HELIOS_01", 0x0045, 0x01): "SS",  # rows of the detector
+    ("GEMS_HELIOS_01", 0x0045, 0x02): "FL",  # width of a row
+    ("ELSCINT1", 0x00E1, 0x21): "DS",  # dose length product
+    ("ELSCINT1", 0x00E1, 0x50): "DS",  # duration of the acquisition
+    ("ELSCINT1", 0x01F1, 0x07): "DS",  # table speed
+    ("ELSCINT1", 0x01F1, 0x26): "DS",  # pitch
+    ("ELSCINT1", 0x01F1, 0x27): "DS",  # rotation time
+    ("Philips PET Private Group", 0x7053, 0x00): "DS",  # SUV factor
+    ("Philips PET Private Group", 0x7053, 0x09): "DS",  # activity factor
+    ("Philips Imaging DD 001", 0x2001, 0x03): "FL",  # diffusion b factor
+    ("SIEMENS MR HEADER", 0x0019, 0x0C): "IS",  # diffusion b factor
+}
 
 
 class Action(Enum):

@@ -1,0 +1,3 @@
+"""Sentences about pixels that more than one module must know."""
+
+COLOUR = "a colour image, shown as grey"
