@@ -120,7 +120,7 @@ def test_a_stock_phrase_is_told_as_said_from_habit_and_nothing_is_drawn(
     _put_cursor(drafted, "right pleural effusion")
     _explained(qtbot, drafted)
     assert drafted.reading.evidence is not None
-    _put_cursor(drafted, "No pericardial effusion")
+    _put_cursor(drafted, "no pericardial effusion")
     view = _explained(qtbot, drafted)
     assert not view.explained.evidence.localised
     shown = _texts(view)
