@@ -30,7 +30,7 @@ from model_runtime.weights import LoadedModel
 
 TEST_SEED = FIRST_SEEDS["test"]
 _QUESTION_STREAM = 11
-TRAINED = 6600
+TRAINED = 22_600
 """Training cases of the demonstration model: seeds from 0."""
 Drawn = Callable[[Case], Tensor]
 """Gives the volume of a case in [0, 1], shape (z, y, x)."""

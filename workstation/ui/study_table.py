@@ -32,8 +32,8 @@ if TYPE_CHECKING:
 
 _Index = QModelIndex | QPersistentModelIndex
 _COLUMNS = (
-    ("Patient", 150), ("Patient ID", 90), ("Born", 94), ("Study date", 100), ("Modality", 72),
-    ("Description", 200), ("Accession", 90), ("Images", 62), ("Retrieval", 184),
+    ("Patient", 140), ("Patient ID", 90), ("Born", 106), ("Study date", 106), ("Modality", 86),
+    ("Description", 200), ("Accession", 90), ("Images", 76), ("Retrieval", 168),
 )  # fmt: skip
 _COUNT, _STATE = 7, 8
 
