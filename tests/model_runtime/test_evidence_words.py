@@ -102,16 +102,21 @@ def test_a_smaller_decoder_tells_nearly_the_same(
     least: float,
     contrastive: bool,
 ) -> None:
-    told = []
+    told, false = [], []
     for used in (Precision.FLOAT32, precision):
         loaded = LocalEngine(repository / "resources" / "models" / "demo", Placement("cpu", used))
         if not contrastive:
             loaded._model = replace(loaded._model, contrastive=None)
-        *_, evidence, _ = _ask(loaded, chest, target="There is a mass in the right lower lobe.")
+        *_, evidence, _ = _ask(loaded, chest, target="There is a mass in the left upper lobe.")
         told.append(evidence)
+        # Four bits move what nobody would say further, here by 0.6, though not to another outcome.
+        *_, evidence, _ = _ask(loaded, chest, target="There is a mass in the right lower lobe.")
+        false.append(evidence)
         loaded.close()
     whole, packed = told
+    assert whole.grounded
     assert packed.grounding == pytest.approx(whole.grounding, abs=0.3)
+    assert not any(evidence.grounded for evidence in false)
     likeness = np.corrcoef(whole.maps[0].values.ravel(), packed.maps[0].values.ravel())
     assert likeness[0, 1] > least
 
