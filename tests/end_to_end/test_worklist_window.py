@@ -71,7 +71,7 @@ def _open(qtbot: QtBot, workstation: Workstation, row: WorklistRow) -> None:
 
 def _saved(qtbot: QtBot, workstation: Workstation, version: int) -> None:
     workstation.report.save()
-    qtbot.waitUntil(lambda: f"v{version}" in workstation.report.status, timeout=5000)
+    qtbot.waitUntil(lambda: f"v{version}" in workstation.report.status, timeout=20_000)
 
 
 def _type(qtbot: QtBot, workstation: Workstation, text: str) -> None:
@@ -118,7 +118,7 @@ def workstation(another: Callable[..., Workstation]) -> Workstation:
 def test_an_empty_archive_says_what_to_do(qtbot: QtBot, workstation: Workstation) -> None:
     archiving = workstation.archive.archiving
     qtbot.keyClick(workstation.window, Qt.Key.Key_F7)
-    qtbot.waitUntil(lambda: archiving.is_shown and not archiving.searching.is_busy)
+    qtbot.waitUntil(lambda: archiving.is_shown and not archiving.searching.is_busy, timeout=20_000)
     told = [label.text() for label in archiving.panel.findChildren(QLabel) if label.isVisible()]
     assert any("Import a folder, a ZIP or files" in text for text in told)
     assert archiving.panel.search.hasFocus()
@@ -139,7 +139,7 @@ def test_import_find_open_report_and_sign(
     panel = workstation.archive.archiving.panel
     assert [row.status for row in _listed(qtbot, workstation, 3)] == ["unread"] * 3
     qtbot.keyClicks(panel.search, "zyx p2")
-    qtbot.waitUntil(lambda: len(_rows(workstation)) == 1)
+    qtbot.waitUntil(lambda: len(_rows(workstation)) == 1, timeout=20_000)
     assert panel.rows.index(0, 0).data() == "Zyxwvut, Quentin"
     qtbot.keyClick(panel.search, Qt.Key.Key_Down)
     with qtbot.waitSignal(workstation.opening.loaded, timeout=30_000):
@@ -154,11 +154,11 @@ def test_import_find_open_report_and_sign(
     _shows_status(qtbot, workstation, "drafted")
     _saved(qtbot, workstation, 1)
     workstation.report.sign()
-    qtbot.waitUntil(lambda: workstation.report.status.startswith("signed"), timeout=5000)
+    qtbot.waitUntil(lambda: workstation.report.status.startswith("signed"), timeout=20_000)
     _shows_status(qtbot, workstation, "signed")
     workstation.export_report(tmp_path / "report.txt", "text")
     want = {"imported", "study opened", "report saved", "report signed", "report exported"}
-    qtbot.waitUntil(lambda: want <= set(_audited(workstation)), timeout=5000)
+    qtbot.waitUntil(lambda: want <= set(_audited(workstation)), timeout=20_000)
     assert "Zyxwvut" not in caplog.text
     workstation.window.close()
 
@@ -170,7 +170,7 @@ def test_import_find_open_report_and_sign(
 
 def _shows_status(qtbot: QtBot, workstation: Workstation, status: str) -> None:
     workstation.archive.archiving.toggle()
-    qtbot.waitUntil(lambda: [row.status for row in _rows(workstation)] == [status], timeout=6000)
+    qtbot.waitUntil(lambda: [row.status for row in _rows(workstation)] == [status], timeout=20_000)
     workstation.archive.archiving.toggle()
 
 
@@ -189,7 +189,9 @@ def test_delete_is_undone_by_its_notification_and_by_the_list_of_the_deleted(
     qtbot.mouseClick(_button(workstation, "Delete"), Qt.MouseButton.LeftButton)
     _listed(qtbot, workstation, 1)
     panel.filter.setCurrentText("Deleted")
-    qtbot.waitUntil(lambda: [row.deleted_utc is None for row in _rows(workstation)] == [False])
+    qtbot.waitUntil(
+        lambda: [row.deleted_utc is None for row in _rows(workstation)] == [False], timeout=20_000
+    )
     assert panel.rows.index(0, 6).data().startswith("deleted")
     qtbot.mouseClick(_button(workstation, "Restore"), Qt.MouseButton.LeftButton)
     _listed(qtbot, workstation, 0)
@@ -199,11 +201,11 @@ def test_delete_is_undone_by_its_notification_and_by_the_list_of_the_deleted(
     assert (acts.count("study deleted"), acts.count("deletion undone")) == (2, 2)
 
 
-def test_what_the_model_wrote_is_kept_with_its_weights(
-    qtbot: QtBot, opened: Workstation
-) -> None:
+def test_what_the_model_wrote_is_kept_with_its_weights(qtbot: QtBot, opened: Workstation) -> None:
     opened.archive.keep_open()
-    qtbot.waitUntil(lambda: len(_rows(opened)) == 1 or not opened.archive.storing.is_busy)
+    qtbot.waitUntil(
+        lambda: len(_rows(opened)) == 1 or not opened.archive.storing.is_busy, timeout=20_000
+    )
     opened.draft()
     qtbot.waitUntil(lambda: opened.report.drafting, timeout=20_000)
     qtbot.waitUntil(lambda: not opened.consulting.is_busy, timeout=60_000)
@@ -223,7 +225,7 @@ def test_what_the_model_wrote_is_kept_with_its_weights(
     assert any("not accepted yet" in text for text in opened.notifications.texts)
     assert "report signed" not in _audited(opened)
     row = _listed(qtbot, opened, 1)[0]
-    qtbot.waitUntil(lambda: _rows(opened)[0].status == "drafted", timeout=6000)
+    qtbot.waitUntil(lambda: _rows(opened)[0].status == "drafted", timeout=20_000)
     assert row.study_key == key
 
 
@@ -242,7 +244,7 @@ def test_two_windows_lose_nothing_of_each_other(
     _type(qtbot, other, "Of the other.")
     journal = other.journal
     key = one.report.session.study_key
-    qtbot.waitUntil(lambda: bool(journal.archive.typed_elsewhere(key)), timeout=5000)
+    qtbot.waitUntil(lambda: bool(journal.archive.typed_elsewhere(key)), timeout=20_000)
     other.archive.watching.look()
     qtbot.waitUntil(
         lambda: any("Another window is writing" in text for text in other.notifications.texts)
@@ -250,7 +252,7 @@ def test_two_windows_lose_nothing_of_each_other(
     _saved(qtbot, one, 1)
     other.archive.watching.look()
     told = "Version 1 of this report was saved in another window"
-    qtbot.waitUntil(lambda: any(told in text for text in other.notifications.texts), timeout=8000)
+    qtbot.waitUntil(lambda: any(told in text for text in other.notifications.texts), timeout=20_000)
     assert other.report.session.report.text == "Of the other.", "nothing is replaced unasked"
     qtbot.mouseClick(_button(other, "Show it"), Qt.MouseButton.LeftButton)
     assert other.report.session.report.text == "Of the other."
@@ -260,7 +262,7 @@ def test_two_windows_lose_nothing_of_each_other(
 
     one.archive.watching.look()
     told = "Version 2 of this report was saved in another window"
-    qtbot.waitUntil(lambda: any(told in text for text in one.notifications.texts), timeout=8000)
+    qtbot.waitUntil(lambda: any(told in text for text in one.notifications.texts), timeout=20_000)
     qtbot.mouseClick(_button(one, "Show it"), Qt.MouseButton.LeftButton)
     assert one.report.session.report.text == "Of the other.", "nothing was unsaved here"
     _type(qtbot, one, " And more.")
