@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QThread
@@ -91,3 +94,9 @@ def test_all_are_cancelled_at_closing(qtbot: QtBot) -> None:
     jobs = [Job(work).start() for _ in range(2)]
     assert cancel_all(2000)
     assert all(job.is_cancelled for job in jobs)
+
+
+def test_no_job_in_ten_thousands_takes_the_program_down(repository: Path) -> None:
+    many = [sys.executable, "-m", "tests.tasks.many_jobs", "20000"]
+    done = subprocess.run(many, cwd=repository, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
