@@ -68,6 +68,29 @@ def test_from_nothing_as_before(typed: Type, run: Path, tmp_path: Path) -> None:
     assert (identity["steps"], identity["seed"], identity["warmup"]) == (2, 3, 50)
 
 
+def test_the_common_space_goes_on_from_another_run_with_this_ones_encoder(
+    typed: Type, run: Path
+) -> None:
+    typed("tokenizer", "--count", 40)
+    typed("contrastive", *SHORT)
+    typed("features", "--views", 1)
+    typed("align", *SHORT)
+    before = run / "before.pt"
+    (run / "align/checkpoint.pt").rename(before)
+    own = torch.load(run / "contrastive/checkpoint.pt", weights_only=True)["module"]
+    given = torch.load(before, weights_only=True)
+    moved = {name: value + 1 for name, value in given["module"].items()}
+    torch.save(given | {"module": moved}, before)
+    typed("align", "--from", before, "--steps", 1, "--batch", 2, "--rate", 1e-12)
+    after = torch.load(run / "align/checkpoint.pt", weights_only=True)["module"]
+    encoder, text = "siglip.vision_encoder.", "siglip.language_encoder."
+    assert any(name.startswith(encoder) for name in after)
+    for name, value in after.items():
+        if name.startswith((encoder, text)):
+            wanted = own[name] if name.startswith(encoder) else moved[name]
+            torch.testing.assert_close(value, wanted)
+
+
 def test_phases_go_on_from_one_another(
     typed: Type,
     run: Path,
