@@ -52,6 +52,19 @@ def cell_matrix(ready: ModelInput, stage: int) -> NDArray[np.float64]:
     return np.asarray(ready.index_to_lps @ np.diag([stride, stride, stride, 1.0]))
 
 
+def cells_touching(mask: NDArray[np.bool_], stage: int) -> NDArray[np.bool_]:
+    """Mark the cells of a stage whose part of the volume has a marked voxel; (z, y, x) both.
+
+    Cell j is centred on voxel j times the stride, so its part begins half a cell before it.
+    """
+    stride = stride_of(stage)
+    grid = grid_of((mask.shape[0], mask.shape[1], mask.shape[2]), stage)
+    out = np.zeros(grid, np.bool_)
+    cells = np.minimum((np.argwhere(mask) + stride // 2) // stride, np.array(grid) - 1)
+    out[tuple(cells.T)] = True
+    return out
+
+
 def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """Weigh channels by their mean gradient (Grad-CAM, arXiv 1610.02391, equations 1 and 2).
 
@@ -63,9 +76,9 @@ def grad_cam(activation: Tensor, gradient: Tensor) -> Tensor:
 def hires_cam(activation: Tensor, gradient: Tensor) -> Tensor:
     """Multiply cell by cell before summing over channels (HiResCAM, arXiv 2011.08891).
 
-    Both are tokens × channels; returns one value ≥ 0 per token.
+    Both are … × tokens × channels; returns one value ≥ 0 per token.
     """
-    return (activation * gradient).sum(dim=1).clamp(min=0)
+    return (activation * gradient).sum(dim=-1).clamp(min=0)
 
 
 def agreed(finer: Tensor, coarser: Tensor) -> Tensor:

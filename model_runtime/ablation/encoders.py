@@ -19,8 +19,9 @@ from model_runtime.phantom.language import report
 from model_runtime.siglip import Siglip
 from model_runtime.training.augment import Change, augment
 from model_runtime.training.batches import Stopwatch
-from model_runtime.training.contrastive import Objective, encode_texts
+from model_runtime.training.contrastive import Objective
 from model_runtime.training.loop import Recipe, device_of
+from model_runtime.training.tokenizer import encode_texts
 from model_runtime.training.training_form import hidden_states
 from model_runtime.training.volumes import VolumeStore
 

@@ -21,7 +21,8 @@ from model_runtime.phantom.language import (
     questions,
     technique,
 )
-from model_runtime.training.contrastive import claims_of, encode_texts
+from model_runtime.training.contrastive import claims_of
+from model_runtime.training.tokenizer import encode_texts
 from model_runtime.weights import LoadedModel
 
 Table = dict[str, Any]

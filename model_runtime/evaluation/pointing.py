@@ -26,7 +26,7 @@ from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.scoring import embed_captions
 from model_runtime.evaluation.testset import Item
 from model_runtime.evidence import FOCUSED_EXCESS
-from model_runtime.evidence_maps import focus_of, grid_of, stride_of
+from model_runtime.evidence_maps import cells_touching, focus_of, stride_of
 from model_runtime.phantom.case import Case, Finding
 from model_runtime.phantom.language import finding_sentences
 from model_runtime.phantom.render import half_size, masks
@@ -164,30 +164,17 @@ def extent_mm(mask: Mask, case: Case) -> float:
 def hit(values: Map, mask: Mask) -> dict[str, bool]:
     """Tell by each rule whether the strongest cell of a map is on a mask."""
     cell = np.unravel_index(int(values.argmax()), values.shape)
-    touching = cells_touching(mask)
+    touching = cells_touching(mask, FINEST)
     centre = tuple(int(n) * stride_of(FINEST) for n in cell)
     return {"point": bool(_grown(mask)[centre]), "cell": bool(touching[cell])}
 
 
-def cells_touching(mask: Mask) -> Mask:
-    """Mark the cells of stage 2 whose part of the volume has a marked voxel.
-
-    Cell j is centred on voxel j times the stride, so its part begins half a cell before it.
-    """
-    stride = stride_of(FINEST)
-    grid = grid_of((mask.shape[0], mask.shape[1], mask.shape[2]), FINEST)
-    out = np.zeros(grid, np.bool_)
-    cells = np.minimum((np.argwhere(mask) + stride // 2) // stride, np.array(grid) - 1)
-    out[tuple(cells.T)] = True
-    return out
-
-
 def random_chance(mask: Mask, body: Mask) -> dict[str, float]:
     """Chance that a random voxel, or cell, of the body hits a mask by each rule."""
-    inside = cells_touching(body)
+    inside = cells_touching(body, FINEST)
     return {
         "point": float(_grown(mask)[body].mean()) if body.any() else 0.0,
-        "cell": float(cells_touching(mask)[inside].mean()) if inside.any() else 0.0,
+        "cell": float(cells_touching(mask, FINEST)[inside].mean()) if inside.any() else 0.0,
     }
 
 

@@ -78,6 +78,16 @@ class Canvas:
         if len(self.coverage):
             self._cover(part, box, share)
 
+    def cover(self, scene: Scene) -> None:
+        """Keep the findings' coverage of a scene without painting it: several times as fast."""
+        for part in scene.parts:
+            box = self._box(part)
+            if box is not None and (part.finding >= 0 or self._hides(part, box)):
+                self._cover(part, box, self._share(part, box))
+
+    def _hides(self, part: Part, box: Box) -> bool:
+        return not part.adds and bool(self.coverage[(slice(None), *box)].any())
+
     def _cover(self, part: Part, box: Box, share: Field) -> None:
         """Take the voxels from the findings painted before, and give them to the part's own."""
         if not part.adds:

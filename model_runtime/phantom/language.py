@@ -36,6 +36,7 @@ __all__ = [
     "TRUTH_NAMES",
     "Question",
     "caption",
+    "finding_sentence",
     "finding_sentences",
     "impression",
     "kinds_of",
@@ -111,13 +112,19 @@ def _draw_sentences(case: Case, random: Random) -> list[str]:
     told: list[str] = []
     for kind in (kind for kinds in ORGANS[case.region].values() for kind in kinds):
         told += [
-            _filled(_pick(random, style.POSITIVE[kind]), finding)
+            finding_sentence(case, finding, random)
             for finding in case.findings
             if finding.kind == kind
         ]
         if kind in denied:
-            told.append(_pick(random, denied[kind]))
-    return [_upper(sentence) for sentence in told]
+            told.append(_upper(_pick(random, denied[kind])))
+    return told
+
+
+def finding_sentence(case: Case, finding: Finding, random: Random) -> str:
+    """Tell one finding of a case in a phrasing of its style."""
+    style = phrases_held_out if case.held_out else phrases
+    return _upper(_filled(_pick(random, style.POSITIVE[finding.kind]), finding))
 
 
 def _ordered(case: Case) -> list[Finding]:

@@ -127,13 +127,19 @@ def masks(case: Case, shape: tuple[int, int, int], body_only: bool = False) -> N
     A voxel belongs to a finding that fills more than half of it; of one that is nowhere so
     thick, to where it fills more than half of what it fills at most.
     """
-    canvas = _canvas(case, shape, body_only, len(case.findings))
-    canvas.draw(build_scene(case))
-    out = np.zeros(canvas.coverage.shape, np.bool_)
-    for place, coverage in enumerate(canvas.coverage):
-        most = float(coverage.max(initial=0.0))
-        out[place] = coverage > (0.5 if most > 0.5 else 0.5 * most)
+    shares = coverage(case, shape, body_only)
+    out = np.zeros(shares.shape, np.bool_)
+    for place, share in enumerate(shares):
+        most = float(share.max(initial=0.0))
+        out[place] = share > (0.5 if most > 0.5 else 0.5 * most)
     return out
+
+
+def coverage(case: Case, shape: tuple[int, int, int], body_only: bool = False) -> Field:
+    """Share of each voxel that each finding fills: float32, shape (findings, z, y, x)."""
+    canvas = _canvas(case, shape, body_only, len(case.findings))
+    canvas.cover(build_scene(case))
+    return canvas.coverage
 
 
 def render_for_model(

@@ -69,6 +69,9 @@ def _add_data(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> 
         metavar=("Z", "Y", "X"),
         help="another grid than the model's, for a phase of a recipe; in a folder of its own",
     )
+    render.add_argument(
+        "--places", action="store_true", help="mark where findings lie too, to learn maps from"
+    )
     render.set_defaults(job=jobs.render)
     words = commands.add_parser("tokenizer", help="learn the vocabulary of the reports")
     words.add_argument("--count", type=int, default=4000)

@@ -23,11 +23,11 @@ from torch.nn import functional
 from model_runtime.phantom.case import sample_case
 from model_runtime.siglip import Siglip
 from model_runtime.training.batches import Stopwatch
-from model_runtime.training.contrastive import Objective, draw_text, encode_texts, matches
+from model_runtime.training.contrastive import Objective, draw_text, matches
 from model_runtime.training.features import Features
 from model_runtime.training.labels import training_space
 from model_runtime.training.loop import Recipe, device_of
-from model_runtime.training.tokenizer import WORDWISE, by_words
+from model_runtime.training.tokenizer import WORDWISE, by_words, encode_texts
 
 WHOLE = 0.75
 """Share of the texts that are whole reports; the others are impressions and typed findings."""

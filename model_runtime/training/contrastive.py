@@ -13,6 +13,7 @@ from functools import cache
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 from torch.nn import functional
@@ -26,11 +27,12 @@ from model_runtime.training.augment import Augmentation, Change, augment
 from model_runtime.training.distributed_loss import gathered_softmax_loss, ring_sigmoid_loss
 from model_runtime.training.labels import training_space
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
-from model_runtime.training.tokenizer import WORDWISE, by_words
-from model_runtime.training.training_form import hidden_states
+from model_runtime.training.places import PlaceStore
+from model_runtime.training.pointing import Pointed, draw_pointed, pointing_loss
+from model_runtime.training.tokenizer import WORDWISE, by_words, encode_texts
+from model_runtime.training.training_form import stage_maps, tokens_of
 from model_runtime.training.volumes import VolumeStore
 
-TEXT_LENGTH = 256
 FIRST_SCALE = 0.1
 """Layer scale at the start; the published 1e-6 needs far longer training than this."""
 
@@ -111,16 +113,6 @@ def pairwise_loss(
     return -functional.logsigmoid((2 * match - 1) * logits).sum() / len(image)
 
 
-def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
-    """Tokenise for the text tower: ``<cls>`` first, cut, padded; ids and mask B × length."""
-    cls, pad = tokenizer.token_to_id("<cls>"), tokenizer.token_to_id("<pad>")
-    rows = [[cls, *tokenizer.encode(text).ids][:TEXT_LENGTH] for text in texts]
-    width = max(map(len, rows))
-    ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
-    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
-    return ids, mask
-
-
 @dataclass(frozen=True)
 class Objective:
     """What stage one minimises.
@@ -137,12 +129,15 @@ class Objective:
         That of the head which reads both sides at the end of the stage.
     reports : float
         Share of the texts that are whole reports; without them all texts are short.
+    pointing : float
+        Weight of :func:`model_runtime.training.pointing.pointing_loss`; 0 as published.
     """
 
     loss: str = "matched"
     labels: float = 40.0
     aligned_labels: float = 40.0
     reports: float = 0.45
+    pointing: float = 0.0
 
     def __post_init__(self) -> None:
         """Check the loss's name and the share."""
@@ -196,6 +191,7 @@ class Pairs:
     """A batch: volumes, tokenised texts, which text holds for which volume, and the labels.
 
     ``grey`` is empty where the volumes already lie beside the model; ``rows`` names them.
+    ``pointed`` is there where maps are learnt.
     """
 
     rows: Tensor
@@ -205,6 +201,7 @@ class Pairs:
     mask: Tensor
     holds: Tensor
     labels: Tensor
+    pointed: Pointed | None
 
 
 class ContrastiveStage:
@@ -219,7 +216,9 @@ class ContrastiveStage:
         *,
         augmentation: Augmentation = augment,
         objective: Objective | None = None,
+        places: PlaceStore | None = None,
     ) -> None:
+        self._places = places
         self._augment, self._objective = augmentation, objective or Objective()
         self._store, self._tokenizer = store, tokenizer
         self._wordwise = by_words(tokenizer)
@@ -229,6 +228,11 @@ class ContrastiveStage:
         self.module = LabelledSiglip(config, tokens, len(self.space))
         self.loading, self.data = Stopwatch(), store.digest
         self._resident: Tensor | None = None
+
+    @property
+    def cases(self) -> int:
+        """Number of the cases."""
+        return len(self._cases)
 
     def keep_on(self, device: torch.device | str) -> None:
         """Copy all volumes to where the model will lie, 8 bits a voxel, rather than each batch."""
@@ -251,7 +255,15 @@ class ContrastiveStage:
             matched = self._objective.loss == "matched"
             holds = matches(texts, cases) if matched else torch.eye(len(cases))
             places, grey = torch.from_numpy(rows), torch.from_numpy(loaded)
-            return Pairs(places, grey, change, ids, mask, holds, self._labels[rows])
+            pointed = self._draw_pointed(rows, random)
+            return Pairs(places, grey, change, ids, mask, holds, self._labels[rows], pointed)
+
+    def _draw_pointed(self, rows: NDArray[np.int64], random: np.random.Generator) -> Pointed | None:
+        if self._places is None:
+            return None
+        marked = [self._places.cells[row] for row in rows]
+        cases = [self._cases[row] for row in rows]
+        return draw_pointed(cases, marked, self._tokenizer, random)
 
     def loss(self, random: np.random.Generator, recipe: Recipe) -> Mapping[str, Tensor]:
         """Match of volumes and texts, plus the labels."""
@@ -267,9 +279,15 @@ class ContrastiveStage:
         # Half precision is for the texts: on a processor it does not speed up the convolutions,
         # and grey steps of small lesions are fine ones.
         with torch.autocast("cpu", enabled=False):
-            states = hidden_states(siglip.vision_encoder, volume)
+            maps = stage_maps(siglip.vision_encoder, volume)
+            states = [tokens_of(state) for state in maps]
             image = siglip.project_volume(states[-1])
         words = siglip.embed_text(batch.ids.to(device), batch.mask.to(device)).float()
         match = self._objective.match(image, words, siglip, lambda: batch.holds.to(device))
         named = self.module.named(states, batch.labels.to(device))
-        return {"loss": match + self._objective.labels * named, "match": match, "labels": named}
+        loss = match + self._objective.labels * named
+        losses = {"loss": loss, "match": match, "labels": named}
+        if batch.pointed is None:
+            return losses
+        pointing = pointing_loss(siglip, maps, image, batch.pointed)
+        return losses | {"loss": loss + self._objective.pointing * pointing, "pointing": pointing}

@@ -23,6 +23,7 @@ from model_runtime.training.loop import train
 from model_runtime.training.lora import LoraSettings, merge, save_adapter
 from model_runtime.training.m3d_data import M3dStore
 from model_runtime.training.m3d_stage import M3dContrastiveStage, corpus
+from model_runtime.training.places import PlaceStore, mark_shards
 from model_runtime.training.processes import rank
 from model_runtime.training.recipe_files import StageRecipe, TrainingRecipe, read_recipe
 from model_runtime.training.tokenizer import learnt, train_tokenizer
@@ -43,6 +44,8 @@ def render(given: argparse.Namespace) -> None:
         settings = replace(settings, shape=tuple(given.shape))
         folder /= "x".join(map(str, given.shape))
     render_shards(folder, given.first, given.count, settings, given.processes)
+    if given.places:
+        mark_shards(folder, given.first, given.count, settings, given.processes)
 
 
 def tokenizer(given: argparse.Namespace) -> None:
@@ -73,30 +76,41 @@ def _contrast(
     folder: Path,
     start: Path | None,
 ) -> None:
-    words, config = _words(given.run)
-    shape = stage.shape or config.input.shape
     torch.manual_seed(stage.seed)
-    changes, aim = recipe.augmentation.build(), recipe.objective
-    trainee: ContrastiveStage | M3dContrastiveStage
-    store: VolumeStore | M3dStore
-    if given.m3d is not None:
-        store = _m3d(given, replace(config.input, shape=shape))
-        trainee = M3dContrastiveStage(
-            config.siglip, words, store, augmentation=changes, objective=aim
-        )
-    else:
-        store = _store(given, stage.shape)
-        tokens = _tokens(config.siglip.encoder, store.shards[0].shape[1:])
-        trainee = ContrastiveStage(
-            config.siglip, tokens, words, store, augmentation=changes, objective=aim
-        )
+    trainee = _paired(given, recipe, stage) if given.m3d else _rendered(given, recipe, stage)
     if start is not None:
         anew = begin_from(trainee.module, start, needed="siglip.")
         _LOG.info("began from %s; anew: %s", start, ", ".join(anew) or "nothing")
     trainee.module.to(given.device)
     if given.device != "cpu" and isinstance(trainee, ContrastiveStage):
         trainee.keep_on(given.device)
-    train(trainee, stage.for_cases(len(store)), folder)
+    train(trainee, stage.for_cases(trainee.cases), folder)
+
+
+def _paired(
+    given: argparse.Namespace, recipe: TrainingRecipe, stage: StageRecipe
+) -> M3dContrastiveStage:
+    words, config = _words(given.run)
+    if recipe.objective.pointing:
+        raise ValueError("where findings lie is known of rendered cases only; set pointing to 0")
+    store = _m3d(given, replace(config.input, shape=stage.shape or config.input.shape))
+    changes = recipe.augmentation.build()
+    return M3dContrastiveStage(
+        config.siglip, words, store, augmentation=changes, objective=recipe.objective
+    )
+
+
+def _rendered(
+    given: argparse.Namespace, recipe: TrainingRecipe, stage: StageRecipe
+) -> ContrastiveStage:
+    words, config = _words(given.run)
+    folder, store = _folder(given, stage.shape), _store(given, stage.shape)
+    places = PlaceStore.open(folder, store.seeds) if recipe.objective.pointing else None
+    tokens = _tokens(config.siglip.encoder, store.shards[0].shape[1:])
+    changes, aim = recipe.augmentation.build(), recipe.objective
+    return ContrastiveStage(
+        config.siglip, tokens, words, store, augmentation=changes, objective=aim, places=places
+    )
 
 
 def _tokens(encoder: EncoderConfig, shape: tuple[int, ...]) -> tuple[int, int]:
@@ -210,18 +224,21 @@ def _changed(given: argparse.Namespace, stage: StageRecipe) -> StageRecipe:
     )
 
 
-def _store(
-    given: argparse.Namespace, shape: tuple[int, int, int] | None = None
-) -> VolumeStore:
-    """Open the rendered cases; those of a phase lie in a folder of its shape, or are all there."""
-    folder: Path = given.data
-    if shape is not None and (folder / "x".join(map(str, shape))).is_dir():
-        folder /= "x".join(map(str, shape))
+def _store(given: argparse.Namespace, shape: tuple[int, int, int] | None = None) -> VolumeStore:
+    """Open the rendered cases, of a phase in a grid of its own."""
+    folder = _folder(given, shape)
     store = VolumeStore.open(folder, skip_damaged=given.skip_damaged)
     grid = store.shards[0].shape[1:]
     if shape is not None and grid != shape:
         raise ValueError(f"the volumes in {folder} are {grid}, the phase wants {shape}")
     return store
+
+
+def _folder(given: argparse.Namespace, shape: tuple[int, int, int] | None) -> Path:
+    """Name where the cases of a phase are: in a folder of its shape, or where all are."""
+    folder: Path = given.data
+    own = folder / "x".join(map(str, shape or ()))
+    return own if own.is_dir() else folder
 
 
 def _m3d(given: argparse.Namespace, settings: InputConfig) -> M3dStore:

@@ -19,11 +19,12 @@ from model_runtime.phantom.case import Random
 from model_runtime.prompt import question_prompt
 from model_runtime.siglip import Siglip
 from model_runtime.training.augment import Augmentation, Change, augment
-from model_runtime.training.contrastive import FIRST_SCALE, Objective, encode_texts
+from model_runtime.training.contrastive import FIRST_SCALE, Objective
 from model_runtime.training.lesson import Lesson
 from model_runtime.training.loop import Recipe, Stopwatch, device_of
 from model_runtime.training.m3d_data import M3dStore
 from model_runtime.training.texts import Example, question_example
+from model_runtime.training.tokenizer import encode_texts
 from model_runtime.training.training_form import hidden_states
 
 _QUESTIONS = 2
@@ -83,6 +84,11 @@ class M3dContrastiveStage:
         self._store, self._tokenizer = store, tokenizer
         self.module = _Alone(config)
         self.loading, self.data = Stopwatch(), store.digest
+
+    @property
+    def cases(self) -> int:
+        """Number of the cases."""
+        return len(self._store)
 
     def draw(self, random: np.random.Generator, recipe: Recipe) -> _Batch:
         """Load volumes, change them a little, and tokenise their reports."""

@@ -9,16 +9,20 @@ letters of choices stand alone.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
+import torch
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
+from torch import Tensor
 
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.language import caption, questions, report
 from model_runtime.prompt import SPECIAL_TOKENS, question_prompt
 
 VOCABULARY = 2560
+TEXT_LENGTH = 256
+"""Tokens that the text tower reads."""
 WORDWISE = 0.25
 """Share of what is read in training that :func:`by_words` cuts."""
 _ALONE = r" ?[A-D](?=\.)|[.,;:?!\n]"
@@ -70,3 +74,13 @@ def by_words(tokenizer: Tokenizer) -> Tokenizer:
     told = json.loads(tokenizer.to_str())
     told["model"]["merges"] = told["model"]["merges"][:_WORD_MERGES]
     return Tokenizer.from_str(json.dumps(told))
+
+
+def encode_texts(tokenizer: Tokenizer, texts: Sequence[str]) -> tuple[Tensor, Tensor]:
+    """Tokenise for the text tower: ``<cls>`` first, cut, padded; ids and mask B × length."""
+    cls, pad = tokenizer.token_to_id("<cls>"), tokenizer.token_to_id("<pad>")
+    rows = [[cls, *tokenizer.encode(text).ids][:TEXT_LENGTH] for text in texts]
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [pad] * (width - len(row)) for row in rows])
+    mask = torch.tensor([[1] * len(row) + [0] * (width - len(row)) for row in rows])
+    return ids, mask

@@ -30,6 +30,20 @@ def hidden_states(encoder: DCFormer, volume: Tensor) -> list[Tensor]:
     list of Tensor
         Five hidden states (B, tokens, channels), tokens in (depth, height, width) order.
     """
+    return [tokens_of(state) for state in stage_maps(encoder, volume)]
+
+
+def tokens_of(state: Tensor) -> Tensor:
+    """B × H × W × D × C as B × tokens × C, tokens in (depth, height, width) order."""
+    return state.permute(0, 3, 1, 2, 4).flatten(1, 3)
+
+
+def stage_maps(encoder: DCFormer, volume: Tensor) -> list[Tensor]:
+    """Return the five hidden states as they are computed one from another, B × H × W × D × C.
+
+    The last one's gradient at each of the others can be taken. The parameters are those of
+    :func:`hidden_states`.
+    """
     stages = encoder.encoder
     x = _stem(stages.get_submodule("s0"), volume.permute(0, 1, 3, 4, 2))
     states = [x]
@@ -37,7 +51,7 @@ def hidden_states(encoder: DCFormer, volume: Tensor) -> list[Tensor]:
         for block in stages.get_submodule(f"s{stage}").children():
             x = _block(cast(Block, block), x)
         states.append(x)
-    return [state.permute(0, 3, 1, 2, 4).flatten(1, 3) for state in states]
+    return states
 
 
 def _stem(stem: nn.Module, volume: Tensor) -> Tensor:

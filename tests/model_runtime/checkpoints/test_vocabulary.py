@@ -10,7 +10,7 @@ import pytest
 from transformers import BertTokenizer, Qwen2Tokenizer
 
 from model_runtime.checkpoints.vocabulary import decoder_tokenizer, text_tokenizer
-from model_runtime.training.contrastive import TEXT_LENGTH
+from model_runtime.training.tokenizer import TEXT_LENGTH
 from model_runtime.weights import WeightsError, load_folder, text_ids
 
 _TYPED = (

@@ -13,7 +13,6 @@ from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.pointing import (
     LEAST_MM,
     Shot,
-    cells_touching,
     extent_mm,
     figures,
     hit,
@@ -21,8 +20,10 @@ from model_runtime.evaluation.pointing import (
     random_chance,
 )
 from model_runtime.evaluation.testset import Item
+from model_runtime.evidence_maps import cells_touching
 from model_runtime.phantom.case import Finding, sample_case
 from model_runtime.phantom.render import half_size, masks
+from model_runtime.similarity import FINEST
 from model_runtime.training.volumes import model_volume
 from model_runtime.weights import load_folder
 
@@ -54,8 +55,8 @@ def test_the_point_is_the_centre_of_the_strongest_cell() -> None:
 
 
 def test_cells_at_the_far_edge_reach_to_the_end() -> None:
-    assert np.argwhere(cells_touching(_mask((47, 95, 95)))).tolist() == [[2, 5, 5]]
-    assert np.argwhere(cells_touching(_mask((0, 0, 0)))).tolist() == [[0, 0, 0]]
+    assert np.argwhere(cells_touching(_mask((47, 95, 95)), FINEST)).tolist() == [[2, 5, 5]]
+    assert np.argwhere(cells_touching(_mask((0, 0, 0)), FINEST)).tolist() == [[0, 0, 0]]
 
 
 def test_chance_is_the_share_of_the_body() -> None:
@@ -64,7 +65,7 @@ def test_chance_is_the_share_of_the_body() -> None:
     mask = _mask((20, 40, 40))
     told = random_chance(mask, body)
     assert told["point"] == pytest.approx(27 / body.sum())
-    assert told["cell"] == pytest.approx(1 / cells_touching(body).sum())
+    assert told["cell"] == pytest.approx(1 / cells_touching(body, FINEST).sum())
     generator = np.random.default_rng(0)
     points = np.argwhere(body)[generator.integers(body.sum(), size=200_000)]
     near = (np.abs(points - (20, 40, 40)) <= 1).all(axis=1)
