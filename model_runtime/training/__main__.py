@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     out = commands.add_parser("export", help="write the model folder of a run from nothing")
     out.add_argument("out", type=Path)
     out.add_argument("--card", type=Path, required=True)
+    out.add_argument("--base", type=Path, help="a model folder whose language model stays as it is")
     out.set_defaults(job=jobs.write_folder)
     return parser
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from model_runtime.config import ModelConfig, demo_config
 from model_runtime.siglip import Siglip
 from model_runtime.vlm import Vlm
-from model_runtime.weights import save_folder
+from model_runtime.weights import load_folder, save_folder
 
 
 def run_config(run: Path) -> tuple[ModelConfig, Tokenizer]:
@@ -39,10 +39,23 @@ def trained_vlm(run: Path) -> Vlm:
     return vlm.eval()
 
 
-def export(run: Path, out: Path, card: str) -> None:
-    """Write the model folder of a run."""
+def export(run: Path, out: Path, card: str, base: Path | None = None) -> None:
+    """Write the model folder of a run; the language model is that of ``base`` where one is named.
+
+    Raises
+    ------
+    ValueError
+        Where that model has another tokenizer: both networks of a folder share one.
+    """
     config, tokenizer = run_config(run)
-    save_folder(out, config, tokenizer, trained_siglip(run), trained_vlm(run), card)
+    if base is None:
+        vlm = trained_vlm(run)
+    else:
+        known = load_folder(base)
+        if known.tokenizer.to_str() != tokenizer.to_str():
+            raise ValueError(f"{base} has another tokenizer than {run}")
+        vlm = known.vlm
+    save_folder(out, config, tokenizer, trained_siglip(run), vlm, card)
 
 
 def _part(path: Path, prefix: str) -> dict[str, Tensor]:

@@ -177,7 +177,7 @@ def merge_adapter(given: argparse.Namespace) -> None:
 
 def write_folder(given: argparse.Namespace) -> None:
     """Write the model folder of a run that began from nothing."""
-    export(given.run, given.out, given.card.read_text(encoding="utf-8"))
+    export(given.run, given.out, given.card.read_text(encoding="utf-8"), given.base)
 
 
 def _adapt(given: argparse.Namespace, name: str, settings: LoraSettings, *, fresh: bool) -> None:
