@@ -147,6 +147,7 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--slices", type=int, default=400)
     parser.add_argument("--codecs", action="store_true", help="also the lossless codecs")
+    parser.add_argument("--series", choices=SYNTAXES, help="also this one")
     parser.add_argument("--files", type=int, default=0, help="also scan so many files")
     parser.add_argument("--hold", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
@@ -154,6 +155,8 @@ def main() -> None:
         hold(options.hold)
         return
     syntaxes = SYNTAXES if options.codecs else {"uncompressed": SYNTAXES["uncompressed"]}
+    if options.series:
+        syntaxes = {**syntaxes, options.series: SYNTAXES[options.series]}
     print(f"Load average before {_load()}")
     with tempfile.TemporaryDirectory() as temporary:
         print(f"{options.slices} slices {EDGE}×{EDGE}, medians of {options.repeats} alternating\n")

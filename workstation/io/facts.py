@@ -75,11 +75,8 @@ class FileFacts:
     @classmethod
     def from_message(cls, message: Message) -> FileFacts:
         """Read back what :meth:`as_message` wrote."""
-        values: dict[str, Any] = {key: _frozen(value) for key, value in message.items()}
-        values["frames"] = tuple(
-            Frame(**{key: _frozen(value) for key, value in frame.items()})
-            for frame in message["frames"]
-        )
+        values = _with_tuples({**message, "frames": ()})
+        values["frames"] = tuple(Frame(**_with_tuples(frame)) for frame in message["frames"])
         return cls(**values)
 
     @property
@@ -98,6 +95,11 @@ class FileFacts:
             ScannedSlice(file=Path(self.path), frame=index, stored=self.stored, **vars(frame))
             for index, frame in enumerate(self.frames)
         )
+
+
+def _with_tuples(message: Message) -> Message:
+    """Give what JSON made lists back as the tuples that they were."""
+    return {key: _frozen(value) if type(value) is list else value for key, value in message.items()}
 
 
 def _frozen(value: Any) -> Any:  # noqa: ANN401 - JSON in, the same with tuples out

@@ -22,6 +22,7 @@ from pydicom.tag import BaseTag, Tag
 from pydicom.uid import UID
 
 from workstation.core.errors import InputError
+from workstation.io.usual_header import usual_header
 
 pydicom.config.settings.reading_validation_mode = pydicom.config.IGNORE
 
@@ -86,7 +87,11 @@ def parse(stream: BinaryIO, only: Sequence[str] | None = None) -> FileDataset:
     head = stream.read(_HEAD)
     how: dict[str, Any] = {"stop_before_pixels": True, "force": _check_beginning(head[:136])}
     if only is not None:
-        how["specific_tags"] = [_tag(keyword) for keyword in only]
+        wanted = _tags(tuple(only))
+        if (usual := usual_header(head, wanted)) is not None:
+            stream.seek(usual[1])
+            return usual[0]
+        how["specific_tags"] = list(wanted.values())
     if (dataset := _parsed_head(stream, head, how)) is not None:
         return dataset
     stream.seek(0)
@@ -146,6 +151,12 @@ def _uid(declared: str) -> UID:
 @lru_cache(maxsize=256)
 def _tag(keyword: str) -> BaseTag:
     return Tag(keyword)
+
+
+@lru_cache(maxsize=8)
+def _tags(keywords: tuple[str, ...]) -> dict[int, BaseTag]:
+    tags = [_tag(keyword) for keyword in ("SpecificCharacterSet", *keywords)]
+    return {int(tag): tag for tag in tags}
 
 
 def _plain(dataset: Dataset, keyword: str) -> str | None:
