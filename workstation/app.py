@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from PySide6.QtCore import QObject, QSettings, Slot
 
@@ -19,7 +18,7 @@ from workstation.core.session import Reading
 from workstation.core.study import Severity
 from workstation.core.volume import Volume
 from workstation.explaining import Explaining
-from workstation.io.export import ExportDocument, export
+from workstation.exporting import Exporting
 from workstation.io.pool import WorkerPool
 from workstation.keeping import Keeping
 from workstation.model_port import load_engine
@@ -80,7 +79,8 @@ class Workstation(QObject):
         )
         self.consulting = Consulting(self.pump, self.reading, panels, self.priors)
         self.explaining = Explaining(self.pump, self.reading, panels, self.consulting)
-        self.choosing = Choosing(self.window, self.opening, self.export_report)
+        self.exporting = Exporting(self.reading, self.report, self._keeping, self.notifications)
+        self.choosing = Choosing(self.window, self.opening, self.exporting.export)
         self.archive = ArchiveWindow(settings, self._archive_parts())
         self.querying = Querying(settings, self.window, self.query, self.opening, self.reading)
         self._connect()
@@ -123,6 +123,7 @@ class Workstation(QObject):
         self.priors.opened.connect(self._on_prior)
         self.report.export_requested.connect(self.choosing.export)
         self.report.save_failed.connect(self._on_save_failed)
+        self.exporting.exported.connect(self._on_exported)
         self.explaining.changed.connect(self.window.refresh_actions)
 
     def _make_actions(self) -> None:
@@ -229,19 +230,9 @@ class Workstation(QObject):
     def _is_busy(self) -> bool:
         return self.consulting.is_busy or self.explaining.is_busy or self.opening.is_loading
 
-    def export_report(self, path: Path, key: str) -> None:
-        """Write the report as an unsigned draft; a fault is told and nothing is lost."""
-        session, volume = self.report.session, self.reading.volume
-        if session is None:
-            return
-        try:
-            series = volume.series if volume is not None else None
-            export(ExportDocument.of(session.report, series), path, key)
-        except StorageError as error:
-            self.notifications.show(error.message, Severity.ERROR, error.details)
-        else:
-            self.archive.note("report exported", format=key)
-            self.notifications.show(f"The unsigned draft was written to {path.name}.")
+    @Slot(str, str)
+    def _on_exported(self, key: str, name: str) -> None:
+        self.archive.note("report exported", format=key, written_as=name)
 
     @Slot(str, str)
     def _on_save_failed(self, message: str, details: str) -> None:

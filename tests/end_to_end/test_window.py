@@ -215,11 +215,13 @@ def test_the_key_list_and_the_log_open_and_close(qtbot: QtBot, opened: Workstati
 
 def test_export_is_marked_as_unsigned(qtbot: QtBot, opened: Workstation, tmp_path: Path) -> None:
     qtbot.keyClicks(opened.report.editor, "Typed by me.")
-    opened.export_report(tmp_path / "out.txt", "text")
+    with qtbot.waitSignal(opened.exporting.ended):
+        opened.exporting.export(tmp_path / "out.txt", "text")
     text = (tmp_path / "out.txt").read_text()
     assert "UNSIGNED DRAFT" in text
     assert "Typed by me." in text
-    opened.export_report(tmp_path / "none" / "out.txt", "text")
+    with qtbot.waitSignal(opened.exporting.ended):
+        opened.exporting.export(tmp_path / "none" / "out.txt", "text")
     assert any("none" in told for told in opened.notifications.texts)
 
 
