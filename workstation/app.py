@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 from PySide6.QtCore import QObject, QSettings, Slot
 
@@ -19,9 +18,10 @@ from workstation.core.session import Reading
 from workstation.core.study import Severity
 from workstation.core.volume import Volume
 from workstation.explaining import Explaining
-from workstation.io.export import ExportDocument, export
+from workstation.exporting import Exporting
 from workstation.io.pool import WorkerPool
 from workstation.keeping import Keeping
+from workstation.measuring import Measuring
 from workstation.model_port import load_engine
 from workstation.opening import Opening
 from workstation.prior_search import PriorSearch
@@ -32,6 +32,7 @@ from workstation.tasks.pump import EngineFactory, Pump
 from workstation.ui.ask_panel import AskPanel, ready_questions
 from workstation.ui.image_area import ImageArea
 from workstation.ui.main_window import MainWindow
+from workstation.ui.measurement_panel import MeasurementPanel
 from workstation.ui.notification_log import NotificationLog
 from workstation.ui.report_panel import ReportPanel
 from workstation.ui.series_panel import SeriesPanel
@@ -80,8 +81,12 @@ class Workstation(QObject):
         )
         self.consulting = Consulting(self.pump, self.reading, panels, self.priors)
         self.explaining = Explaining(self.pump, self.reading, panels, self.consulting)
-        self.choosing = Choosing(self.window, self.opening, self.export_report)
+        self.exporting = Exporting(self.reading, self.report, self._keeping, self.notifications)
+        self.choosing = Choosing(self.window, self.opening, self.exporting.export)
         self.archive = ArchiveWindow(settings, self._archive_parts())
+        self.measuring = Measuring(
+            self.reading, self.report, self.notifications, self.archive.archive
+        )
         self.querying = Querying(settings, self.window, self.query, self.opening, self.reading)
         self._connect()
         self._make_actions()
@@ -99,6 +104,7 @@ class Workstation(QObject):
         self.report = ReportPanel()
         self.ask = AskPanel(ready_questions(RESOURCES / "questions.toml"))
         self.similar = SimilarPanel()
+        self.measured = MeasurementPanel(self.reading)
         self.query = query_panel(self._settings)
         self.window = MainWindow(
             self.images,
@@ -107,6 +113,7 @@ class Workstation(QObject):
                 "report": self.report,
                 "ask": self.ask,
                 "similar": self.similar,
+                "measured": self.measured,
                 "pacs": self.query,
             },
             QSettings(str(self._settings.data_folder / "window.ini"), QSettings.Format.IniFormat),
@@ -119,11 +126,15 @@ class Workstation(QObject):
         self.window.strip.cancel_requested.connect(self.cancel)
         self.series_panel.open_requested.connect(self.choosing.folder)
         self.opening.opened.connect(self._on_opened)
-        self.opening.loaded.connect(self._on_loaded)
+        self.opening.loaded.connect(self.window.refresh_actions)
         self.priors.opened.connect(self._on_prior)
         self.report.export_requested.connect(self.choosing.export)
         self.report.save_failed.connect(self._on_save_failed)
+        self.exporting.exported.connect(self._on_exported)
         self.explaining.changed.connect(self.window.refresh_actions)
+        self.opening.opened.connect(self.measuring.opened)
+        self.measured.insert_requested.connect(self.measuring.insert)
+        self.measuring.changed.connect(self.window.refresh_actions)
 
     def _make_actions(self) -> None:
         presets = read_window_presets(RESOURCES / "window_presets.toml")
@@ -158,7 +169,8 @@ class Workstation(QObject):
             has_beside=lambda: self.images.beside is not None,
         )
         own, pacs = self.archive.actions(), self.querying.actions()
-        actions = (*own, *desk_actions(desk), *pacs, *view_actions(self.reading, presets))
+        seen = (*view_actions(self.reading, presets), *self.measuring.actions())
+        actions = (*own, *desk_actions(desk), *pacs, *seen)
         self.window.set_actions(actions)
         self.window.refresh_actions()
         self._keys = ShortcutsOverlay(actions, self.window)
@@ -178,10 +190,6 @@ class Workstation(QObject):
         if current is None or current.study_key != volume.series.study_key:
             self.report.show_session(None)
             self._keeping.open(volume.series.study_key, self._settings.author)
-
-    @Slot(object)
-    def _on_loaded(self, _volume: Volume) -> None:
-        self.window.refresh_actions()
 
     @Slot(object)
     def _on_prior(self, volume: Volume) -> None:
@@ -229,19 +237,9 @@ class Workstation(QObject):
     def _is_busy(self) -> bool:
         return self.consulting.is_busy or self.explaining.is_busy or self.opening.is_loading
 
-    def export_report(self, path: Path, key: str) -> None:
-        """Write the report as an unsigned draft; a fault is told and nothing is lost."""
-        session, volume = self.report.session, self.reading.volume
-        if session is None:
-            return
-        try:
-            series = volume.series if volume is not None else None
-            export(ExportDocument.of(session.report, series), path, key)
-        except StorageError as error:
-            self.notifications.show(error.message, Severity.ERROR, error.details)
-        else:
-            self.archive.note("report exported", format=key)
-            self.notifications.show(f"The unsigned draft was written to {path.name}.")
+    @Slot(str, str)
+    def _on_exported(self, key: str, name: str) -> None:
+        self.archive.note("report exported", format=key, written_as=name)
 
     @Slot(str, str)
     def _on_save_failed(self, message: str, details: str) -> None:
@@ -275,7 +273,7 @@ class Workstation(QObject):
         self._sheet.show_text("The loaded model", card)
 
     def _may_close(self) -> bool:
-        return self._keeping.may_close(self.report.session)
+        return self._keeping.may_close(self.report.session) and self.measuring.may_close()
 
     @Slot()
     def close(self) -> None:
@@ -283,6 +281,8 @@ class Workstation(QObject):
         self.explaining.cancel()
         self.consulting.cancel()
         self.archive.stop()
+        self.measuring.close()
+        self.measured.close_reading()
         self.report.show_session(None)
         if self.journal is not None:
             try:

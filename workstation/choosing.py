@@ -54,10 +54,10 @@ class Choosing(QObject):
 
     @Slot(str)
     def export(self, key: str) -> None:
-        """Ask where to write the unsigned draft."""
+        """Ask where to write the report."""
         self._format = key
         suffix = formats()[key].suffix
-        dialog = QFileDialog(self._window, "Export the unsigned draft", f"report{suffix}")
+        dialog = QFileDialog(self._window, "Export the report", f"report{suffix}")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
         dialog.setDefaultSuffix(suffix.lstrip("."))
         dialog.fileSelected.connect(self._on_place)

@@ -22,6 +22,7 @@ from workstation import (
     pacs_commands,
 )
 from workstation.archive.report_archive import ReportArchive
+from workstation.archive.standing import standing
 from workstation.core.errors import (
     CancelledError,
     InputError,
@@ -30,6 +31,7 @@ from workstation.core.errors import (
     TomoscribeError,
 )
 from workstation.core.report import Report
+from workstation.core.standing import Standing
 from workstation.core.volume import Volume
 from workstation.io.export import ExportDocument, export, formats
 from workstation.io.pool import WorkerPool
@@ -129,24 +131,23 @@ def _similar(given: argparse.Namespace, terminal: _Terminal) -> None:
 def _export(given: argparse.Namespace, terminal: _Terminal) -> None:
     opened = batch.find_series([given.input], terminal.cancelled, terminal.pool)
     series = batch.main_series(opened)
-    report = _stored_report(terminal.settings, series.study_key)
+    report, signed = _stored_report(terminal.settings, series.study_key)
     out = given.out or Path(f"report{formats()[given.format].suffix}")
-    export(ExportDocument.of(report, series), out, given.format)
+    export(ExportDocument.of(report, series, signed), out, given.format)
     print(out)
 
 
-def _stored_report(settings: Settings, study_key: str) -> Report:
-    """Return the draft's last state, or the last version kept."""
+def _stored_report(settings: Settings, study_key: str) -> tuple[Report, Standing]:
+    """Return the draft's last state, or the last version kept, and whether it is signed."""
     archive = ReportArchive(settings.archive_address)
     try:
-        draft, version = archive.journal(study_key), archive.latest(study_key)
+        draft, versions = archive.journal(study_key), archive.versions(study_key)
     finally:
         archive.close()
-    if draft is not None:
-        return draft
-    if version is None:
+    if draft is None and not versions:
         raise StorageError("No report has been kept for this study. Draft or type one first.")
-    return version.report
+    report = versions[-1].report if draft is None else draft
+    return report, standing(report, versions, versions[-1].number if versions else None)
 
 
 def _headless(given: argparse.Namespace, terminal: _Terminal) -> None:
@@ -196,7 +197,9 @@ def _parser() -> argparse.ArgumentParser:
     similar.add_argument("input", nargs="?", type=Path)
     similar.add_argument("--text")
     similar.add_argument("--count", type=int, default=10)
-    out = commands.add_parser("export", help="write a study's report as an unsigned draft")
+    out = commands.add_parser(
+        "export", help="write a study's report, which says whether it is signed"
+    )
     out.add_argument("input", type=Path)
     out.add_argument("--format", choices=sorted(formats()), default="pdf")
     out.add_argument("--out", type=Path)

@@ -205,6 +205,7 @@ def test_a_folder_that_cannot_be_written_is_told_and_typing_goes_on(
 def test_the_key_list_and_the_log_open_and_close(qtbot: QtBot, opened: Workstation) -> None:
     opened._show_keys()
     qtbot.waitUntil(lambda: "Window and level" in _texts(opened._keys))
+    assert opened.window.rect().contains(opened._keys.geometry()), "all of it is in the window"
     qtbot.keyClick(opened._keys, Qt.Key.Key_Escape)
     assert not opened._keys.isVisible()
     opened._show_about()
@@ -215,11 +216,13 @@ def test_the_key_list_and_the_log_open_and_close(qtbot: QtBot, opened: Workstati
 
 def test_export_is_marked_as_unsigned(qtbot: QtBot, opened: Workstation, tmp_path: Path) -> None:
     qtbot.keyClicks(opened.report.editor, "Typed by me.")
-    opened.export_report(tmp_path / "out.txt", "text")
+    with qtbot.waitSignal(opened.exporting.ended):
+        opened.exporting.export(tmp_path / "out.txt", "text")
     text = (tmp_path / "out.txt").read_text()
     assert "UNSIGNED DRAFT" in text
     assert "Typed by me." in text
-    opened.export_report(tmp_path / "none" / "out.txt", "text")
+    with qtbot.waitSignal(opened.exporting.ended):
+        opened.exporting.export(tmp_path / "none" / "out.txt", "text")
     assert any("none" in told for told in opened.notifications.texts)
 
 

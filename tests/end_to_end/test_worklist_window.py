@@ -156,7 +156,9 @@ def test_import_find_open_report_and_sign(
     workstation.report.sign()
     qtbot.waitUntil(lambda: workstation.report.status.startswith("signed"), timeout=20_000)
     _shows_status(qtbot, workstation, "signed")
-    workstation.export_report(tmp_path / "report.txt", "text")
+    with qtbot.waitSignal(workstation.exporting.exported):
+        workstation.exporting.export(tmp_path / "report.txt", "text")
+    assert "SIGNED" in (tmp_path / "report.txt").read_text()
     want = {"imported", "study opened", "report saved", "report signed", "report exported"}
     qtbot.waitUntil(lambda: want <= set(_audited(workstation)), timeout=20_000)
     assert "Zyxwvut" not in caplog.text

@@ -127,7 +127,9 @@ def test_odd_rescales_are_refused_or_said(slope, works, words, make_series, scan
     pydicom.dcmwrite(path, dataset)
     (series,) = scanned(folder).series
     if works:
-        assert any(words in notice.text for notice in loaded(series).notices)
+        volume = loaded(series)
+        assert any(words in notice.text for notice in volume.notices)
+        assert volume.value_unit == "", "no value is told in HU"
         return
     with pytest.raises(InputError, match=words):
         loaded(series)

@@ -41,6 +41,8 @@ class Action:
         ``IMAGES``: the shortcut is heard only while the image area has the focus, so that
         single keys do not get in the way of typing or of lists. ``PANELS``: only while one of
         the panels around it has, so that a key can mean something else in the images.
+    drawing : str
+        Its picture, where it brings one: what stands inside a 24 × 24 SVG.
     """
 
     key: str
@@ -50,6 +52,7 @@ class Action:
     enabled: Callable[[], bool] = _always
     checked: Callable[[], bool] | None = None
     scope: Scope = Scope.WINDOW
+    drawing: str = ""
 
     @property
     def shortcut(self) -> str:

@@ -83,7 +83,9 @@ def _model_window(desk: Desk, name: str) -> Action:
 
 
 def _layout_actions(desk: Desk) -> tuple[Action, ...]:
-    panels = (("series", "F2"), ("report", "F3"), ("ask", "F4"), ("similar", "F6"))
+    panels = (
+        ("series", "F2"), ("report", "F3"), ("ask", "F4"), ("measured", "F5"), ("similar", "F6"),
+    )  # fmt: skip
     shown = tuple(
         Action(
             f"layout.{name}",

@@ -65,7 +65,7 @@ def _look_actions(reading: Reading) -> tuple[Action, ...]:
                    lambda: reading.toggle_maximised(reading.active), "Return",
                    checked=lambda: reading.maximised is not None),
         _on_images(reading, "view.reset", "Fit the views", reading.reset_cameras, "R"),
-        _on_images(reading, "view.dismiss", "Hide the evidence, else fit the views",
+        _on_images(reading, "view.dismiss", "Leave what is in hand, else fit the views",
                    partial(_dismiss, reading), "Esc"),
     )  # fmt: skip
 
@@ -137,7 +137,13 @@ def _invert(reading: Reading) -> None:
 
 
 def _dismiss(reading: Reading) -> None:
-    if reading.evidence is not None:
+    if reading.drawing is not None:
+        reading.drawing = None
+    elif reading.tool:
+        reading.tool = ""
+    elif reading.selected:
+        reading.selected = ""
+    elif reading.evidence is not None:
         reading.evidence = None
     else:
         reading.reset_cameras()

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from workstation.archive import audit_trail
 from workstation.archive.archive import Archive
-from workstation.archive.schema import measurement, model_run
+from workstation.archive.schema import measurement, measurement_version, model_run
 from workstation.core.errors import ConflictError, StorageError
 
 _PATIENCE = 30.0
@@ -51,6 +51,7 @@ def add_measurement(
     with archive.database.transaction(writing=True) as connection:
         query = sa.insert(measurement).values(**row).returning(measurement.c.id)
         made = int(connection.execute(query).scalar_one())
+        _keep_version(connection, made)
         audit_trail.append(connection, archive.actor, "measurement added", study_key, {"id": made})
     return made
 
@@ -58,7 +59,7 @@ def add_measurement(
 def change_measurement(
     archive: Archive, measurement_id: int, version: int, value: Mapping[str, Any] | None
 ) -> None:
-    """Give a measurement a new value; None removes it.
+    """Give a measurement a new value; None removes it. What it was before stays on record.
 
     Raises
     ------
@@ -80,7 +81,19 @@ def change_measurement(
             raise ConflictError(
                 "This measurement was changed in another window meanwhile. Look at it again."
             )
+        _keep_version(connection, measurement_id)
         audit_trail.append(connection, archive.actor, action, study_key, {"id": measurement_id})
+
+
+def _keep_version(connection: sa.Connection, measurement_id: int) -> None:
+    """Add a measurement's present state to those that are never changed."""
+    row = connection.execute(sa.select(measurement).where(measurement.c.id == measurement_id)).one()
+    connection.execute(
+        sa.insert(measurement_version).values(
+            measurement_id=row.id, version=row.version, value=row.value, author=row.author,
+            changed_utc=row.changed_utc, removed=int(row.deleted_utc is not None),
+        )
+    )  # fmt: skip
 
 
 def measurements(archive: Archive, study_key: str) -> tuple[StoredMeasurement, ...]:

@@ -27,7 +27,7 @@ _RECOVERED = "another window (recovered)"
 class ReportVersion:
     """A saved report: ``number`` counts from 1 in its study, ``created`` is in UTC.
 
-    ``signed`` tells when a person signed it, in UTC.
+    ``signed`` tells when a person signed it, in UTC, and ``signer`` who.
     """
 
     study_key: str
@@ -36,6 +36,7 @@ class ReportVersion:
     author: str
     report: Report
     signed: datetime | None = None
+    signer: str = ""
 
 
 @dataclass(frozen=True)
@@ -206,13 +207,11 @@ def _added(connection: sa.Connection, study_key: str, report: Report, author: st
 def _signed(connection: sa.Connection, version: ReportVersion, author: str) -> ReportVersion:
     signed, key = _now(), version.study_key
     row = {"study_key": key, "number": version.number, "author": author}
-    connection.execute(
-        sa.insert(report_signature).values(**row, signed_utc=signed.isoformat())
-    )
+    connection.execute(sa.insert(report_signature).values(**row, signed_utc=signed.isoformat()))
     own = sa.update(study).where(study.c.study_key == key)
     connection.execute(own.values(status="signed", version=study.c.version + 1))
     audit_trail.append(connection, author, "report signed", key, {"version": version.number})
-    return replace(version, signed=signed)
+    return replace(version, signed=signed, signer=author)
 
 
 def _mark_drafted(
@@ -231,7 +230,9 @@ def _versions_of(study_key: str) -> sa.Select[Any]:
         report_signature.c.number == report_version.c.number,
     )
     return (
-        sa.select(report_version, report_signature.c.signed_utc)
+        sa.select(
+            report_version, report_signature.c.signed_utc, report_signature.c.author.label("signer")
+        )
         .outerjoin_from(report_version, report_signature, sa.and_(*same))
         .where(report_version.c.study_key == study_key)
     )
@@ -251,7 +252,8 @@ def _version(row: sa.Row[Any]) -> ReportVersion:
     report = from_json(row.report, f"version {row.number} of this report")
     created = datetime.fromisoformat(row.created_utc)
     signed = None if row.signed_utc is None else datetime.fromisoformat(row.signed_utc)
-    return ReportVersion(row.study_key, row.number, created, row.author, report, signed)
+    signer = row.signer or ""
+    return ReportVersion(row.study_key, row.number, created, row.author, report, signed, signer)
 
 
 def _now() -> datetime:

@@ -15,6 +15,7 @@ from psygnal import Signal
 from model_runtime.api import Provenance
 from workstation.archive.journal import Journal, JournalState
 from workstation.archive.report_archive import ReportVersion
+from workstation.archive.standing import Standpoint
 from workstation.core.atomic_file import write_atomically
 from workstation.core.authorship import Fragment, Piece, Run
 from workstation.core.errors import InputError, StorageError
@@ -109,9 +110,7 @@ class ReportSession:
         self._draft = run_id
         self._take(begin_run(report, run_id, position + len(before), provenance))
 
-    def write(
-        self, text: str, logprobs: Sequence[float] = (), lengths: Sequence[int] = ()
-    ) -> None:
+    def write(self, text: str, logprobs: Sequence[float] = (), lengths: Sequence[int] = ()) -> None:
         """Write the model's next text at its place; nothing happens without an open draft.
 
         ``logprobs`` and ``lengths`` are those of its tokens.
@@ -154,9 +153,7 @@ class ReportSession:
         for text, logprobs in rewriting.again:
             self._append(text, logprobs)
 
-    def _append(
-        self, text: str, logprobs: Sequence[float], lengths: Sequence[int] = ()
-    ) -> None:
+    def _append(self, text: str, logprobs: Sequence[float], lengths: Sequence[int] = ()) -> None:
         run = self.report.run(self._draft or "")
         if run.anchor is not None:
             fragment = Fragment(text, (Piece(len(text), run.id, len(run.text)),))
@@ -229,6 +226,10 @@ class ReportSession:
         """Whether the report differs from its last version."""
         saved = Report() if self._version is None else self._version.report
         return (self.report.content, self.report.accepted) != (saved.content, saved.accepted)
+
+    def standpoint(self) -> Standpoint:
+        """Report as it is now, for whoever asks the archive whether it is signed."""
+        return Standpoint(self.study_key, self.report, self._version, self._saving)
 
     def save_copy(self, path: Path) -> None:
         """Write the report beside the archive, when the archive cannot take it.

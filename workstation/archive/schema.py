@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA = 5
+SCHEMA = 6
 
 metadata = sa.MetaData()
 
@@ -140,6 +140,18 @@ measurement = sa.Table(
     _text("changed_utc"),
     _text("deleted_utc", null=True),
     _number("version"),
+)
+
+# Every state a measurement had, and who gave it; ``removed`` 1 where that was its end.
+measurement_version = sa.Table(
+    "measurement_version",
+    metadata,
+    _number("measurement_id", key=True),
+    _number("version", key=True),
+    _text("value"),
+    _text("author"),
+    _text("changed_utc"),
+    _number("removed"),
 )
 
 model_run = sa.Table(

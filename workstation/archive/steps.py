@@ -103,7 +103,19 @@ _SIGNED_AND_INCOMPLETE: tuple[Statement, ...] = (
     "CREATE INDEX study_conflicting ON study (date, id) WHERE conflicts > 0",
 )
 
+_MEASUREMENT_VERSIONS: tuple[Statement, ...] = (
+    """CREATE TABLE measurement_version (
+        measurement_id INTEGER NOT NULL, version INTEGER NOT NULL, value TEXT NOT NULL,
+        author TEXT NOT NULL, changed_utc TEXT NOT NULL, removed INTEGER NOT NULL,
+        PRIMARY KEY (measurement_id, version))""",
+    """INSERT INTO measurement_version
+        (measurement_id, version, value, author, changed_utc, removed)
+        SELECT id, version, value, author, changed_utc,
+            CASE WHEN deleted_utc IS NULL THEN 0 ELSE 1 END FROM measurement""",
+)
+
 # Version 1 is what the program began with; each further one is a step from the one before.
 STEPS: tuple[tuple[Statement, ...], ...] = (
     _REPORTS, _ONE_DRAFT_PER_WINDOW, _STUDIES, _SEARCH, _SIGNED_AND_INCOMPLETE,
+    _MEASUREMENT_VERSIONS,
 )  # fmt: skip

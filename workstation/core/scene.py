@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from workstation.core.display import Window
+from workstation.core.drawn import DrawnMeasurement, Frame, Measure, drawn_on_slice
 from workstation.core.evidence import SliceEvidence, evidence_on_slice
 from workstation.core.geometry import Geometry, Plane, PlaneAxes, Point, orientation_letters
 from workstation.core.session import Camera, OverlayLevel, Pane, Reading
@@ -47,6 +48,8 @@ class SliceScene:
         Lines of text: top left, top right, bottom left, bottom right.
     evidence : SliceEvidence or None
         Blocks of the model's evidence, in the same millimetres as the crosshair.
+    measurements : tuple of DrawnMeasurement
+        What the reader measured on this slice, in the same millimetres.
     """
 
     volume_key: str
@@ -70,6 +73,7 @@ class SliceScene:
     other_patient: bool
     badges: tuple[str, ...]
     evidence: SliceEvidence | None = None
+    measurements: tuple[DrawnMeasurement, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -98,18 +102,20 @@ class Scene:
         return next((scene for scene in self.slices if scene.plane is plane), None)
 
 
-def resolve(reading: Reading) -> Scene:
-    """Turn what the reader wants into what is drawn."""
+def resolve(reading: Reading, measure: Measure | None = None) -> Scene:
+    """Turn what the reader wants into what is drawn; ``measure`` tells what measurements give."""
     if reading.volume is None:
         return Scene(maximised=reading.maximised)
     return Scene(
-        slices=tuple(_slice_scene(reading, reading.volume, plane) for plane in Plane),
+        slices=tuple(_slice_scene(reading, reading.volume, plane, measure) for plane in Plane),
         volume=_volume_scene(reading, reading.volume),
         maximised=reading.maximised,
     )
 
 
-def _slice_scene(reading: Reading, volume: Volume, plane: Plane) -> SliceScene:
+def _slice_scene(
+    reading: Reading, volume: Volume, plane: Plane, measure: Measure | None
+) -> SliceScene:
     geometry = volume.geometry
     axes = PlaneAxes.of(geometry, plane)
     vectors = axes.vectors(geometry)
@@ -117,6 +123,7 @@ def _slice_scene(reading: Reading, volume: Volume, plane: Plane) -> SliceScene:
     grid_index = axes.grid_index(geometry, index)
     centre, extent = _slice_centre(geometry, axes, grid_index), _extent(geometry, axes)
     offset = np.array(reading.cursor) - np.array(centre)
+    frame = Frame(plane, grid_index, centre, vectors[:2])
     shown = reading.overlay is not OverlayLevel.NONE
     return SliceScene(
         volume_key=volume.key,
@@ -140,6 +147,7 @@ def _slice_scene(reading: Reading, volume: Volume, plane: Plane) -> SliceScene:
         other_patient=reading.other_patient,
         badges=tuple(notice.badge for notice in volume.notices if notice.badge),
         evidence=_evidence(reading, centre, vectors, extent),
+        measurements=drawn_on_slice(reading, measure, frame) if measure else (),
     )
 
 

@@ -13,11 +13,12 @@ from types import MappingProxyType
 from typing import ClassVar
 
 import numpy as np
-from psygnal import SignalGroupDescriptor
+from psygnal import Signal, SignalGroupDescriptor
 
 from model_runtime.api import HeatMap
 from workstation.core.display import Window
 from workstation.core.geometry import Plane, PlaneAxes, Point
+from workstation.core.measurement import Measurement
 from workstation.core.volume import Volume
 
 _DEFAULT_WINDOW = Window(400, 40)
@@ -70,7 +71,20 @@ class Reading:
         True for a prior case of somebody else, which stands under a banner.
     evidence : HeatMap or None
         Where the model's words come from, drawn over the slices; goes with the volume.
+    tool : str
+        Name of the measuring tool in hand; empty: the left button changes the window.
+    measurements : tuple of Measurement
+        What stands on this series.
+    drawing : Measurement or None
+        One that is being drawn or moved, not yet among them as it is.
+    selected : str
+        Id of the measurement that keys act on.
+
+    ``measured`` tells each change that the reader made: the measurement before and after it,
+    None where there was or is none.
     """
+
+    measured: ClassVar[Signal] = Signal(object, object)
 
     events: ClassVar[SignalGroupDescriptor] = SignalGroupDescriptor()
 
@@ -86,10 +100,17 @@ class Reading:
     crosshair: bool = True
     other_patient: bool = False
     evidence: HeatMap | None = None
+    tool: str = ""
+    measurements: tuple[Measurement, ...] = ()
+    drawing: Measurement | None = None
+    selected: str = ""
 
     def open(self, volume: Volume | None, window: Window | None = None) -> None:
         """Put a volume on screen: cursor at its centre, cameras fitted, its own window."""
         self.evidence = None
+        self.drawing = None
+        self.selected = ""
+        self.measurements = ()
         self.volume = volume
         self.cameras = _CAMERAS
         self.inverted = False
@@ -148,3 +169,50 @@ class Reading:
     def reset_cameras(self) -> None:
         """Fit all planes again; the window stays."""
         self.cameras = _CAMERAS
+
+    def shown_measurements(self) -> tuple[Measurement, ...]:
+        """Measurements as they stand, the one in hand as it is being drawn or moved."""
+        drawing = self.drawing
+        if drawing is None:
+            return self.measurements
+        return (*(each for each in self.measurements if each.id != drawing.id), drawing)
+
+    def measurement(self, key: str) -> Measurement | None:
+        """Measurement of an id."""
+        return next((each for each in self.measurements if each.id == key), None)
+
+    def keep(self, measurement: Measurement) -> None:
+        """Add a measurement of the reader, or put it in the place of the one with its id."""
+        before = self.measurement(measurement.id)
+        self.drawing = None
+        self.put(before, measurement)
+        self.selected = measurement.id
+        self.measured.emit(before, measurement)
+
+    def remove(self, key: str) -> None:
+        """Remove a measurement, as the reader wants."""
+        before = self.measurement(key)
+        if before is not None:
+            self.put(before, None)
+            self.measured.emit(before, None)
+
+    def put(self, before: Measurement | None, after: Measurement | None) -> None:
+        """Change what stands on the series without telling that the reader did."""
+        gone = {each.id for each in (before, after) if each is not None}
+        kept = [each for each in self.measurements if each.id not in gone]
+        if after is not None:
+            old = [each.id in gone for each in self.measurements]
+            kept.insert(old.index(True) if any(old) else len(kept), after)
+        self.measurements = tuple(kept)
+        if after is None and self.selected in gone:
+            self.selected = ""
+
+    def show_measurement(self, key: str) -> None:
+        """Go to the slice of a measurement and select it."""
+        found = self.measurement(key)
+        if found is None:
+            return
+        self.selected = key
+        self.active = Pane(found.plane)
+        middle = np.asarray(found.points).mean(axis=0)
+        self.point_at((float(middle[0]), float(middle[1]), float(middle[2])))

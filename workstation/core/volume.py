@@ -36,6 +36,8 @@ class Volume:
         True where geometry was resampled or guessed: measurements say so.
     calibrated : bool
         False where pixel spacing is unknown: distances are in pixels.
+    rescaled : bool
+        False where the header of a CT does not say how stored values become HU.
     """
 
     series: Series
@@ -47,11 +49,17 @@ class Volume:
     unit: str = "HU"
     approximate: bool = False
     calibrated: bool = True
+    rescaled: bool = True
 
     @property
     def key(self) -> str:
         """Identity of the pixels, by which caches and results are kept."""
         return self.series.key
+
+    @property
+    def value_unit(self) -> str:
+        """Unit to be told with a value: ``"HU"`` only where it is known to be that."""
+        return self.unit if self.rescaled else ""
 
     @property
     def complete(self) -> bool:

@@ -19,7 +19,7 @@ from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, ScannedSlice
 from workstation.io.grid import GridPlan, plan_grid
 from workstation.io.pool import Outcome, WorkerPool
-from workstation.io.remarks import COLOUR
+from workstation.io.remarks import COLOUR, NO_RESCALE
 from workstation.io.resample import AIR, blended, shifted
 from workstation.io.shared import SharedBlock
 from workstation.io.syntaxes import takes_long
@@ -192,6 +192,7 @@ class _Loading:
             unit="HU" if self.series.modality == "CT" and COLOUR not in self.remarks else "",
             approximate=plan.approximate,
             calibrated=plan.calibrated,
+            rescaled=NO_RESCALE not in self.remarks,
         )
 
     def _window(self) -> Window | None:

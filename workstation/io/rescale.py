@@ -12,6 +12,7 @@ from pydicom.dataset import Dataset
 
 from workstation.core.errors import DecodeError
 from workstation.io.header import number, numbers, text, value_of
+from workstation.io.remarks import NO_RESCALE
 from workstation.io.resample import AIR
 
 _LOWEST, _HIGHEST = -32768, 32767
@@ -113,7 +114,7 @@ def apply_rules(rules: PixelRules, stored: NDArray[Any]) -> Slice:
         values, window = _inverted(values, window)
         remarks.append("stored as a negative (MONOCHROME1), shown as a positive")
     if rules.is_ct and not rules.rescale_said:
-        remarks.append("no rescale in the header: values may not be Hounsfield units")
+        remarks.append(NO_RESCALE)
     return Slice(values, window, tuple(remarks))
 
 

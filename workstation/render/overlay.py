@@ -29,6 +29,8 @@ class Tone(Enum):
     CORONAL = (96, 200, 110)
     MODEL = (167, 139, 218)
     MODEL_TEXT = (208, 192, 246)
+    MEASURE = (110, 214, 226)
+    CHOSEN = (255, 255, 255)
 
     @classmethod
     def of(cls, plane: Plane) -> Tone:

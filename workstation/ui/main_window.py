@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from PySide6.QtCore import QByteArray, QSettings, QSize, Qt, Signal
+from PySide6.QtCore import QByteArray, QSettings, Qt, Signal
 from PySide6.QtGui import (
     QAction,
     QCloseEvent,
@@ -16,14 +16,12 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QDockWidget,
-    QLabel,
     QMainWindow,
     QMenu,
     QSizePolicy,
     QStackedWidget,
     QTabWidget,
     QToolBar,
-    QToolButton,
     QVBoxLayout,
     QWidget,
 )
@@ -32,28 +30,17 @@ from workstation.actions.action import Action, Scope
 from workstation.core.study import Series
 from workstation.ui.notifications import Notifications
 from workstation.ui.status_strip import StatusStrip
-from workstation.ui.theme import icon
+from workstation.ui.tool_bar import ToolsBar, icon_of
 
-_MENUS = ("file", "worklist", "view", "window", "report", "pacs", "layout", "help")
+_MENUS = ("file", "worklist", "view", "measure", "window", "report", "pacs", "layout", "help")
 _TITLES = {"pacs": "PACS"}
-_ICONS = {
-    "file.open": "open",
-    "worklist.show": "worklist",
-    "view.crosshair": "crosshair",
-    "view.invert": "invert",
-    "view.maximise": "maximise",
-    "view.reset": "reset",
-    "report.draft": "draft",
-    "report.ask": "ask",
-    "report.similar": "similar",
-    "report.save": "save",
-    "help.keys": "help",
-}
+_RIGHT = ("report", "ask", "similar", "measured")
 _DOCK_AREAS = {
     "series": Qt.DockWidgetArea.LeftDockWidgetArea,
     "report": Qt.DockWidgetArea.RightDockWidgetArea,
     "ask": Qt.DockWidgetArea.RightDockWidgetArea,
     "similar": Qt.DockWidgetArea.RightDockWidgetArea,
+    "measured": Qt.DockWidgetArea.RightDockWidgetArea,
     "pacs": Qt.DockWidgetArea.BottomDockWidgetArea,
 }
 _HIDDEN_AT_FIRST = ("pacs",)
@@ -99,10 +86,8 @@ class MainWindow(QMainWindow):
         self.strip.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         bottom.addWidget(self.strip)
         self.addToolBar(Qt.ToolBarArea.BottomToolBarArea, bottom)
-        self._patient = QLabel()
-        self._patient.setProperty("role", "title")
-        self._whose = QAction(self)
-        self._tool_bar = self._make_tool_bar()
+        self._tool_bar = ToolsBar()
+        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, self._tool_bar)
         self._menus: dict[str, QMenu] = {}
         self._actions: list[tuple[Action, QAction]] = []
         self.notifications = Notifications(self)
@@ -119,8 +104,8 @@ class MainWindow(QMainWindow):
         return dock
 
     def _stack_right_docks(self) -> None:
-        """Report, Ask and Similar are tabs of one column, Report in front."""
-        right = [self.docks[name] for name in ("report", "ask", "similar") if name in self.docks]
+        """Report, Ask, Similar and Measured are tabs of one column, Report in front."""
+        right = [self.docks[name] for name in _RIGHT if name in self.docks]
         for first, second in pairwise(right):
             self.tabifyDockWidget(first, second)
         if right:
@@ -132,32 +117,11 @@ class MainWindow(QMainWindow):
                 [self.docks["series"], right[0]], [260, 380], Qt.Orientation.Horizontal
             )
 
-    def _make_tool_bar(self) -> QToolBar:
-        bar = QToolBar("Tools")
-        bar.setObjectName("tools")
-        bar.setMovable(False)
-        bar.setIconSize(QSize(18, 18))
-        self.addToolBar(Qt.ToolBarArea.TopToolBarArea, bar)
-        return bar
-
     def set_actions(self, actions: Sequence[Action]) -> None:
         """Make menus, tool bar and shortcuts from the tables."""
         for action in actions:
             self._add(action)
-        for key in _ICONS:
-            for action, made in self._actions:
-                if action.key == key:
-                    self._tool_bar.addAction(made)
-            if key in ("worklist.show", "view.reset"):
-                self._tool_bar.addSeparator()
-            if key == "view.reset":
-                self._tool_bar.addWidget(self._window_button())
-                self._tool_bar.addSeparator()
-        spacer = QWidget()
-        spacer.setStyleSheet("background: transparent;")
-        spacer.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
-        self._tool_bar.addWidget(spacer)
-        self._whose = self._tool_bar.addWidget(self._patient)
+        self._tool_bar.fill(self._actions, self._menu("window"))
 
     def _add(self, action: Action) -> None:
         made = QAction(action.text, self)
@@ -166,8 +130,9 @@ class MainWindow(QMainWindow):
         made.setShortcuts([QKeySequence(text) for text in action.shortcuts])
         if action.checked is not None:
             made.setCheckable(True)
-        if action.key in _ICONS:
-            made.setIcon(icon(_ICONS[action.key]))
+        picture = icon_of(action)
+        if picture is not None:
+            made.setIcon(picture)
             hint = f"  ({action.shortcut})" if action.shortcut else ""
             made.setToolTip(action.text + hint)
         if action.scope is Scope.IMAGES:
@@ -188,16 +153,6 @@ class MainWindow(QMainWindow):
                 self._menus[known] = self.menuBar().addMenu(f"&{title}")
         return self._menus[name]
 
-    def _window_button(self) -> QToolButton:
-        button = QToolButton()
-        button.setIcon(icon("window"))
-        button.setText("Window")
-        button.setToolTip("Window presets (keys 1–9, 0 and `)")
-        button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        button.setMenu(self._menu("window"))
-        return button
-
     def _run(self, run: object) -> None:
         if callable(run):
             run()
@@ -213,11 +168,11 @@ class MainWindow(QMainWindow):
     def show_patient(self, series: Series | None) -> None:
         """Show whose scan is open at the right of the tool bar."""
         if series is None:
-            self._patient.clear()
+            self._tool_bar.patient.clear()
             return
         who = series.patient
         facts = (who.name, who.age, who.sex, series.study_description, series.day)
-        self._patient.setText("  ·  ".join(fact for fact in facts if fact) + "  ")
+        self._tool_bar.patient.setText("  ·  ".join(fact for fact in facts if fact) + "  ")
 
     def add_page(self, name: str, page: QWidget) -> None:
         """Add what may be shown in the place of the images."""
@@ -237,7 +192,7 @@ class MainWindow(QMainWindow):
             for dock in self.docks.values():
                 dock.hide()
         self._pages.setCurrentWidget(self._page_names[name])
-        self._whose.setVisible(name == "images")
+        self._tool_bar.whose.setVisible(name == "images")
         if name == "images":
             self.restoreState(self._beside, 1)
             self._beside = None

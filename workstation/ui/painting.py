@@ -8,6 +8,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QImage, QPainter, QPen, QPolygonF
 
 from workstation.render.evidence_marks import BlockMark
+from workstation.render.measurement_marks import HandleMark, PathMark
 from workstation.render.overlay import BannerMark, LineMark, Mark, TextMark, Tone
 from workstation.render.slice_view import GreyPicture
 
@@ -51,6 +52,31 @@ def paint_blocks(painter: QPainter, blocks: Iterable[BlockMark]) -> None:
         painter.setBrush(inside)
         painter.drawPolygon(QPolygonF([QPointF(x, y) for x, y in block.outline]))
     painter.setBrush(Qt.BrushStyle.NoBrush)
+
+
+def paint_measurements(painter: QPainter, marks: Iterable[PathMark | HandleMark]) -> None:
+    """Paint lines and handles, each with a dark halo so that they read on lung and on bone."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    for mark in marks:
+        strokes = ((_HALO, mark.width + 2.0), (_colour(mark.tone), mark.width))
+        for colour, width in strokes:
+            painter.setPen(QPen(colour, width))
+            if isinstance(mark, HandleMark):
+                painter.setBrush(_colour(mark.tone) if mark.filled else Qt.BrushStyle.NoBrush)
+                painter.drawEllipse(QPointF(mark.x, mark.y), mark.radius, mark.radius)
+            else:
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                _draw_path(painter, mark)
+    painter.restore()
+
+
+def _draw_path(painter: QPainter, mark: PathMark) -> None:
+    line = QPolygonF([QPointF(x, y) for x, y in mark.points])
+    if mark.closed:
+        painter.drawPolygon(line)
+    else:
+        painter.drawPolyline(line)
 
 
 def paint_grey(painter: QPainter, picture: GreyPicture, pixel_ratio: float) -> None:

@@ -10,6 +10,7 @@ from workstation.core.scene import Scene, resolve
 from workstation.core.session import Pane, Reading
 from workstation.render.scheduler import Scheduler
 from workstation.render.viewpoint import VolumePreset
+from workstation.tools import measure
 from workstation.ui.slice_pane import SlicePane
 from workstation.ui.volume_pane import VolumePane
 
@@ -80,7 +81,7 @@ class PaneGrid(QWidget):
     @Slot()
     def _draw_active(self) -> None:
         """Resolve the reading, draw the active pane, leave the others for later turns."""
-        scene = resolve(self.reading)
+        scene = resolve(self.reading, measure)
         placed = scene.maximised is self._scene.maximised
         self._scene = scene
         if not placed:

@@ -62,7 +62,9 @@ class ReportPanel(QWidget):
         self._notice.hide()
         self._draft = button("Draft report", "draft", "primary", "Let the model write a draft")
         self._save = button("Save", "save", "", "Keep a version of the report (Ctrl+S)")
-        self._export = button("Export", "export", "", "Write the unsigned draft to a file")
+        self._export = button(
+            "Export", "export", "", "Write the report to a file; it says if it is signed"
+        )
         self._status = label("", "dim", wrap=False)
         self._export.setMenu(self._export_menu())
         self._lay_out()

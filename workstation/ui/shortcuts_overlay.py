@@ -20,7 +20,7 @@ _MOUSE = (
     ("Double click", "Maximise or restore"),
     ("Click", "Set the crosshair"),
 )
-_COLUMN_ROWS = 22
+_COLUMN_ROWS = 27
 _LEAST_UNDER_HEADING = 4
 
 

@@ -22,10 +22,12 @@ from workstation.core.session import Pane, Reading
 from workstation.core.volume import Volume
 from workstation.render.evidence_marks import evidence_blocks, evidence_legend
 from workstation.render.mapping import SliceMapping
+from workstation.render.measurement_marks import measurement_labels, measurement_marks
 from workstation.render.overlay import describe_point, slice_marks
 from workstation.render.slice_view import GreyPicture, SliceView
+from workstation.ui.drawing import Drawing, Spot
 from workstation.ui.mouse import Drag, Gesture, Wheel
-from workstation.ui.painting import paint_blocks, paint_grey, paint_marks
+from workstation.ui.painting import paint_blocks, paint_grey, paint_marks, paint_measurements
 
 ACCENT = QColor("#5aa0e6")
 LINE = QColor("#3a3b40")
@@ -62,6 +64,7 @@ class SlicePane(QWidget):
         self._drag: Drag | None = None
         self._before_click: Point | None = None
         self._wheel = Wheel()
+        self._drawing = Drawing(reading, plane)
         self.setObjectName(f"{plane.name.lower()}_pane")
         self.setAccessibleName(f"{plane.label} view")
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
@@ -113,6 +116,8 @@ class SlicePane(QWidget):
             painter.setRenderHint(QPainter.RenderHint.TextAntialiasing)
             paint_marks(painter, slice_marks(self._scene, mapping, self._readout()))
             paint_marks(painter, evidence_legend(self._scene, mapping))
+            paint_measurements(painter, measurement_marks(self._scene, mapping))
+            paint_marks(painter, measurement_labels(self._scene, mapping))
             paint_frame(painter, self, self._scene.active)
         painter.end()
         self.painted.emit()
@@ -129,6 +134,8 @@ class SlicePane(QWidget):
         if gesture is None or mapping is None or self._drag is not None:
             return
         place, scale = event.position(), mapping.mm_per_pixel
+        if gesture is Gesture.WINDOW and self._drawing.press(self._spot(place)):
+            return
         self._drag = Drag(
             gesture=gesture,
             plane=self._plane,
@@ -149,20 +156,27 @@ class SlicePane(QWidget):
         self._hover = place
         if self._drag is not None:
             self._drag.move(self._reading, place.x(), place.y())
+        elif self._drawing.move(self._spot(place)):
+            pass
         elif event.modifiers() & Qt.KeyboardModifier.ShiftModifier and not event.buttons():
             self._cross_to(place)
         self.update()
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
         """End the drag; a left click without one sets the crosshair."""
+        left = event.button() is Qt.MouseButton.LeftButton
+        if left and self._drawing.release(self._spot(event.position())):
+            return
         drag, self._drag = self._drag, None
         if drag is not None and drag.gesture is Gesture.WINDOW and not drag.moved:
             self._before_click = self._reading.cursor
+            self._reading.selected = ""
             self._cross_to(event.position())
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         """Maximise or restore; the crosshair goes back to where it was before the first click."""
-        if event.button() is not Qt.MouseButton.LeftButton:
+        measures = self._reading.tool or self._drawing.hit(self._spot(event.position()))
+        if event.button() is not Qt.MouseButton.LeftButton or measures:
             self.mousePressEvent(event)
             return
         if self._before_click is not None:
@@ -210,7 +224,20 @@ class SlicePane(QWidget):
         if point is None or not any(self._scene.corners):
             return ()
         value = self._volume.value_at(point)
-        return describe_point(point, value, self._volume.unit, self._volume.calibrated)
+        hint = (self._drawing.hint,) if self._drawing.hint else ()
+        return (
+            *hint,
+            *describe_point(point, value, self._volume.value_unit, self._volume.calibrated),
+        )
+
+    def _spot(self, place: QPointF) -> Spot | None:
+        """Place of the mouse as measurements know it; also shows there what it can do."""
+        mapping = self.mapping()
+        if mapping is None or self._scene is None or self._volume is None:
+            return None
+        spot = Spot(place.x(), place.y(), mapping, self._scene, self._volume)
+        self.setCursor(self._drawing.cursor(spot))
+        return spot
 
     def _cross_to(self, place: QPointF) -> None:
         point = self.point_at(place.x(), place.y())

@@ -1,4 +1,4 @@
-"""Exports: unsigned drafts in which whose words are whose is never lost."""
+"""Exports: they say whether they are signed, and whose words are whose is never lost."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from workstation.core.report import (
     end_run,
     replaced,
 )
+from workstation.core.standing import Signature, Standing
 from workstation.core.study import Patient, Series
 from workstation.io.export import ExportDocument, export, formats
 
@@ -173,3 +174,37 @@ def test_a_file_that_cannot_be_written_is_named_and_the_old_one_stays(a_document
     with pytest.raises(StorageError, match=r"folder\.txt"):
         export(a_document, tmp_path / "folder.txt", "text")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["folder.txt", "report.txt"]
+
+
+SIGNATURE = Signature(3, "Dr. Ωmega", datetime(2026, 11, 27, 9, 30, 5, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("key", ["text", "markdown", "pdf"])
+def test_a_signed_version_is_exported_as_signed_with_signer_time_and_version(a_report, key):
+    document = ExportDocument.of(a_report, None, Standing(SIGNATURE))
+    found = " ".join(words(document, key).replace("\\", "").split())
+    assert "SIGNED" in found
+    assert "UNSIGNED" not in found
+    assert "version 3, Dr. Ωmega, 2026-11-27 09:30:05 UTC" in found
+    assert "not a cryptographic signature" in found
+    assert "model, accepted" in found, "whose words they are is told as before"
+    assert "Superseded" not in found
+    older = words(ExportDocument.of(a_report, None, Standing(SIGNATURE, newer=4)), key)
+    assert "version 4 of this report is newer" in " ".join(older.split())
+
+
+@pytest.mark.parametrize("key", ["text", "markdown", "pdf"])
+def test_text_changed_after_signing_is_an_unsigned_addendum(a_report, key):
+    document = ExportDocument.of(a_report, None, Standing(SIGNATURE, changed=True))
+    found = " ".join(words(document, key).replace("\\", "").split())
+    assert "UNSIGNED ADDENDUM" in found
+    assert "this text differs from what was signed (version 3, Dr. Ωmega" in found
+    assert " SIGNED" not in found.replace("UNSIGNED", "")
+
+
+def test_a_signed_pdf_has_no_watermark(a_report):
+    reader = PdfReader(BytesIO(formats()["pdf"].render(ExportDocument(a_report))))
+    assert reader.pages[0].extract_text().count("UNSIGNED DRAFT") == 2
+    signed = ExportDocument(a_report, standing=Standing(SIGNATURE))
+    page = PdfReader(BytesIO(formats()["pdf"].render(signed))).pages[0].extract_text()
+    assert page.count("SIGNED") == 1

@@ -39,7 +39,7 @@ def formats() -> dict[str, ExportFormat]:
 
 
 def export(document: ExportDocument, path: Path, key: str) -> None:
-    """Write a report as an unsigned draft.
+    """Write a report, as what it is: signed, an unsigned draft or an unsigned addendum.
 
     Raises
     ------

@@ -9,9 +9,10 @@ from datetime import UTC, datetime
 from model_runtime.api import Provenance
 from workstation.core.authorship import Origin, Run
 from workstation.core.report import Report, Sentence
+from workstation.core.standing import Standing
 from workstation.core.study import Patient, Series
 
-UNSIGNED = "UNSIGNED DRAFT"
+_REMARK = "as recorded in the archive; not a cryptographic signature"
 DEMONSTRATION = "demonstration model · synthetic phantoms · not for clinical use"
 SYNTHETIC = "SYNTHETIC study · no real patient"
 
@@ -26,7 +27,10 @@ class Part:
 
 @dataclass(frozen=True)
 class ExportDocument:
-    """A report with the study it belongs to; ``created`` in UTC."""
+    """A report with the study it belongs to; ``created`` in UTC.
+
+    ``standing`` tells whether it is signed as it stands; without one it is an unsigned draft.
+    """
 
     report: Report
     patient: Patient = field(default_factory=Patient)
@@ -35,12 +39,16 @@ class ExportDocument:
     series: str = ""
     synthetic: bool = False
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    standing: Standing = field(default_factory=Standing)
 
     @staticmethod
-    def of(report: Report, series: Series | None) -> ExportDocument:
+    def of(
+        report: Report, series: Series | None, standing: Standing | None = None
+    ) -> ExportDocument:
         """Document for a report about a series as its header describes it."""
+        standing = standing or Standing()
         if series is None:
-            return ExportDocument(report)
+            return ExportDocument(report, standing=standing)
         return ExportDocument(
             report,
             series.patient,
@@ -48,6 +56,7 @@ class ExportDocument:
             series.day,
             f"{series.modality} {series.description}, {series.count} slices".strip(),
             series.synthetic,
+            standing=standing,
         )
 
     @property
@@ -56,7 +65,8 @@ class ExportDocument:
         runs = self.report.cited_runs()
         # A run without a receipt may be of any model: say the worst.
         demonstration = any(r.provenance is None or r.provenance.demonstration for r in runs)
-        return (UNSIGNED, *[DEMONSTRATION] * demonstration, *[SYNTHETIC] * self.synthetic)
+        first = "SIGNED" if self.standing.is_signed else self.standing.name.upper()
+        return (first, *[DEMONSTRATION] * demonstration, *[SYNTHETIC] * self.synthetic)
 
     @property
     def header(self) -> tuple[tuple[str, str], ...]:
@@ -71,9 +81,21 @@ class ExportDocument:
             ("Study", self.study),
             ("Date", self.date),
             ("Series", self.series),
+            *self._signature,
             ("Exported", f"{self.created:%Y-%m-%d %H:%M:%S} UTC"),
         )
         return tuple((name, _one_line(value)) for name, value in rows if value)
+
+    @property
+    def _signature(self) -> tuple[tuple[str, str], ...]:
+        standing = self.standing
+        if standing.signature is None:
+            return ()
+        if standing.changed:
+            told = f"this text differs from what was signed ({standing.signature})"
+            return (("Not signed", told),)
+        newer = f"version {standing.newer} of this report is newer" if standing.newer else ""
+        return (("Signed", f"{standing.signature} ({_REMARK})"), ("Superseded", newer))
 
     @property
     def lines(self) -> Iterator[tuple[Part, ...]]:

@@ -1,4 +1,4 @@
-"""PDF: A4, a watermark on every page, a bar beside each sentence of the model."""
+"""PDF: A4, a watermark on what is unsigned, a bar beside each sentence of the model."""
 
 from __future__ import annotations
 
@@ -69,13 +69,8 @@ class _Page:
         regular, bold = _fonts()
         width, height = canvas._pagesize
         first, *others = self._document.banners
-        canvas.saveState()
-        canvas.setFillColor("#ececee")
-        canvas.translate(width / 2, height / 2)
-        canvas.rotate(52)
-        canvas.setFont(bold, 62)
-        canvas.drawCentredString(0, -20, first)
-        canvas.restoreState()
+        if not self._document.standing.is_signed:
+            self._watermark(canvas, first)
         canvas.saveState()
         canvas.setFillColor(_AMBER)
         canvas.setFont(bold, 10)
@@ -86,6 +81,17 @@ class _Page:
         patient = _shown(" · ".join(value for _, value in self._document.header[:2]))
         canvas.drawString(68, 32, patient)
         canvas.drawRightString(width - 57, 32, f"page {canvas.getPageNumber()}")
+        canvas.restoreState()
+
+    def _watermark(self, canvas: Canvas, text: str) -> None:
+        width, height = canvas._pagesize
+        _, bold = _fonts()
+        canvas.saveState()
+        canvas.setFillColor("#ececee")
+        canvas.translate(width / 2, height / 2)
+        canvas.rotate(52)
+        canvas.setFont(bold, 62)
+        canvas.drawCentredString(0, -20, text)
         canvas.restoreState()
 
 
@@ -123,9 +129,7 @@ def _sentence(text: str, sentence: Sentence) -> Any:  # noqa: ANN401
     return _paragraph(_markup(text) + ("" if own else mark), size=10.5, sentence=sentence)
 
 
-def _paragraph(
-    markup: str, size: float, space: float = 2, sentence: Sentence | None = None
-) -> Any:  # noqa: ANN401
+def _paragraph(markup: str, size: float, space: float = 2, sentence: Sentence | None = None) -> Any:  # noqa: ANN401
     from reportlab.lib.styles import ParagraphStyle
 
     regular, _ = _fonts()
