@@ -70,9 +70,7 @@ class Consulting(QObject):
 
     answered = Signal(str, str, str, object)
 
-    def __init__(
-        self, pump: Pump, reading: Reading, panels: Panels, priors: PriorSearch
-    ) -> None:
+    def __init__(self, pump: Pump, reading: Reading, panels: Panels, priors: PriorSearch) -> None:
         super().__init__()
         self._pump, self._reading, self._panels, self._priors = pump, reading, panels, priors
         self._asked: dict[int, _Ask] = {}

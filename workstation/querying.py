@@ -214,14 +214,15 @@ class Querying(QObject):
     @Slot(object, object)
     def _on_ended(self, row: StudyRow, outcome: Kept | Partly) -> None:
         show = self._window.notifications.show
+        for text in outcome.notices:
+            show(text, Severity.WARNING)
         if isinstance(outcome, Kept):
-            for text in outcome.notices:
-                show(text, Severity.WARNING)
             if row is self._wanted:
                 self.open(row)
         else:
             text = f"A study was retrieved in part only: {row.counted} images. {outcome.fault}"
-            show(text.strip(), Severity.WARNING)
+            kept = " It is in the archive, marked incomplete." if outcome.arrived else ""
+            show(text.strip() + kept, Severity.WARNING)
         if row is self._wanted:
             self._wanted = None
         self._show_work()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from workstation.core.errors import ModelError
 from workstation.io.pacs import retrieve
 from workstation.io.pacs.patience import Patience
 from workstation.settings import DicomwebPeer, PacsPeer, Settings
+from workstation.tasks.job import cancel_all
 from workstation.ui.study_table import Stage
 
 WAIT = 30_000
@@ -196,7 +198,18 @@ def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
     qtbot.waitUntil(lambda: row.stage is Stage.INCOMPLETE, timeout=WAIT)
     assert 0 < row.arrived < NOW
     assert cells(workstation, 8) == [f"⚠ INCOMPLETE {row.arrived} of {NOW}"]
-    assert archived(settings) == {}, "no part comes into the archive"
+    assert archived(settings) == {"Chest follow-up": row.arrived}
+    workstation.archive.archiving.toggle()
+    listed = workstation.archive.archiving.panel.rows
+    qtbot.waitUntil(lambda: bool(listed.rows), timeout=WAIT)
+    here = f"{row.arrived} of {NOW}"
+    assert listed.index(0, 5).data() == here
+    assert listed.index(0, 6).data() == "unread · incomplete"
+    photograph(workstation, "worklist-incomplete")
+    with qtbot.waitSignal(workstation.opening.loaded, timeout=WAIT):
+        workstation.archive.archiving.open_study(listed.rows[0])
+    assert f"INCOMPLETE {here}" in texts(workstation.window.strip)
+    assert "This study is incomplete" in texts(workstation.window)
     with qtbot.waitSignal(workstation.opening.loaded, timeout=WAIT):
         push(qtbot, workstation.query, "Open")
     badges = texts(workstation.window.strip)
@@ -208,6 +221,9 @@ def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
     qtbot.waitUntil(lambda: row.stage is Stage.KEPT, timeout=WAIT)
     assert row.arrived == NOW > before
     assert archived(settings) == {"Chest follow-up": NOW}
+    workstation.archive.archiving.toggle()
+    qtbot.waitUntil(lambda: listed.index(0, 5).data() == str(NOW), timeout=WAIT)
+    assert listed.index(0, 6).data() == "unread"
 
 
 def test_cancelled_and_gone_on_by_dicomweb_with_a_login(
@@ -279,6 +295,25 @@ def test_silence_stops_no_window_and_is_cancelled(
         push(qtbot, workstation.query, "Cancel")
         assert not workstation.querying.is_busy
         assert "asking" not in texts(workstation.query)
+
+
+@pytest.mark.parametrize("peer", ["hall", "hall web"])
+def test_closing_does_not_wait_for_a_silent_peer(
+    qtbot: QtBot, workstation_of: Callable[..., Workstation], settings: Settings, peer: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.pacs_peers[0].port = silent.getsockname()[1]
+        web = settings.dicomweb_peers[0]
+        web.url, web.login = f"http://127.0.0.1:{silent.getsockname()[1]}/dicom-web", "none"
+        workstation = workstation_of(engine=no_model, settings=settings)
+        workstation.querying.toggle()
+        look_for(qtbot, workstation, peer, patient_name="Phantom")
+        qtbot.wait(1000)
+        assert f"asking {peer}" in texts(workstation.query)
+        began = time.monotonic()
+        workstation.window.close()
+        assert time.monotonic() - began < 2.0
+        assert cancel_all(0), "nothing is left behind that waits for it"
 
 
 def test_without_a_peer_the_panel_says_how_to_add_one(

@@ -103,7 +103,13 @@ _SIGNED_AND_INCOMPLETE: tuple[Statement, ...] = (
     "CREATE INDEX study_conflicting ON study (date, id) WHERE conflicts > 0",
 )
 
+_EXPECTED: tuple[Statement, ...] = (
+    "ALTER TABLE series ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE series ADD COLUMN expected INTEGER NOT NULL DEFAULT 0",
+    "UPDATE series SET gaps = missing",
+)
+
 # Version 1 is what the program began with; each further one is a step from the one before.
 STEPS: tuple[tuple[Statement, ...], ...] = (
-    _REPORTS, _ONE_DRAFT_PER_WINDOW, _STUDIES, _SEARCH, _SIGNED_AND_INCOMPLETE,
+    _REPORTS, _ONE_DRAFT_PER_WINDOW, _STUDIES, _SEARCH, _SIGNED_AND_INCOMPLETE, _EXPECTED,
 )  # fmt: skip

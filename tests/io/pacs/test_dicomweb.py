@@ -33,7 +33,7 @@ from workstation.io.pacs.ledger import Ledger
 from workstation.io.pacs.patience import Patience
 from workstation.io.pacs.peer import Timeouts
 from workstation.io.pacs.query import Query
-from workstation.io.pacs.retrieve import SeriesKey
+from workstation.io.pacs.retrieval import SeriesKey
 
 HASTE = Patience(attempts=2, pause=0.05)
 QUICK = Timeouts(connect=3.0, answer=3.0, network=3.0)
