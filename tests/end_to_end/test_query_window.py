@@ -174,6 +174,55 @@ def test_priors_in_one_click(
     photograph(shown, "query-priors")
 
 
+@pytest.mark.parametrize("running", [False, True], ids=["own receiver", "receiver that runs"])
+def test_a_study_sent_by_c_move_comes_into_the_archive_and_opens(
+    qtbot: QtBot,
+    workstation_of: Callable[..., Workstation],
+    settings: Settings,
+    pacs: Pacs,
+    running: bool,
+) -> None:
+    """Orthanc sends to the AE title, host and port that it knows of this program."""
+    settings.pacs_peers[0].retrieve = "move"
+    settings.pacs_port, settings.pacs_receive = pacs.receive_port, running
+    workstation = workstation_of(engine=no_model, settings=settings)
+    receiving = workstation.querying.connecting.receiving
+    qtbot.waitUntil(lambda: (receiving.borrowed() is not None) is running, timeout=WAIT)
+    workstation.querying.toggle()
+    look_for(qtbot, workstation, accession_number="A-9.1")
+    found(qtbot, workstation, 1)
+    table = workstation.query.table
+    table.selectRow(0)
+    with qtbot.waitSignal(workstation.opening.loaded, timeout=WAIT):
+        qtbot.keyClick(table, Qt.Key.Key_Return)
+    assert workstation.reading.volume.series.count == NOW
+    assert cells(workstation, 8) == ["in the archive"]
+    assert archived(settings) == {"Chest follow-up": NOW}
+    assert not list(settings.data_folder.rglob("*.dcm.part"))
+
+
+def test_c_move_to_a_port_that_the_pacs_does_not_know_stays_incomplete(
+    qtbot: QtBot,
+    workstation_of: Callable[..., Workstation],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retrieve, "Patience", lambda: Patience(attempts=1, pause=0.05))
+    settings.pacs_peers[0].retrieve = "move"
+    settings.pacs_port = free_port()
+    workstation = workstation_of(engine=no_model, settings=settings)
+    workstation.querying.toggle()
+    look_for(qtbot, workstation, accession_number="A-9.3")
+    found(qtbot, workstation, 1)
+    workstation.query.table.selectRow(0)
+    push(qtbot, workstation.query, "Retrieve")
+    row = workstation.query.table.rows[0]
+    qtbot.waitUntil(lambda: row.stage is Stage.INCOMPLETE, timeout=60_000)
+    assert row.arrived == 0
+    assert archived(settings) == {}
+    assert "retrieved in part only: 0 of 6" in texts(workstation.window)
+
+
 def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
     qtbot: QtBot,
     workstation_of: Callable[..., Workstation],
@@ -323,6 +372,9 @@ def test_without_a_peer_the_panel_says_how_to_add_one(
     qtbot.keyClick(workstation.window, Qt.Key.Key_F8)
     qtbot.waitUntil(workstation.query.isVisible)
     assert "No PACS is set up yet" in texts(workstation.query)
+    push(qtbot, workstation.query, "Set up a PACS …")
+    assert workstation.querying.connecting.configuring.dialog.isVisible()
+    workstation.querying.connecting.configuring.dialog.reject()
     photograph(workstation, "query-none")
     workstation.window.resize(QSize(1280, 720))
     push(qtbot, workstation.query, "Close")
