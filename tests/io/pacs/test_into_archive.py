@@ -46,7 +46,7 @@ def _row(settings: Settings) -> tuple[int, int, int]:
     return row.file_count, row.missing, row.series_count
 
 
-def test_a_pacs_that_lost_images_leaves_an_incomplete_study_that_fills_up(
+def test_a_pacs_that_lost_images_leaves_a_part_that_fills_up(
     own_dcmqrscp, studies, settings, brought
 ):
     """Of 30 images two are gone from its disk, though it lists them; then they come back."""
