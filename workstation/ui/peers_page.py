@@ -96,6 +96,7 @@ class PeersPage(QWidget):
         self.list = QListWidget()
         self.list.setAccessibleName("PACS")
         self.list.setProperty("role", "boxed")
+        self.list.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.list.setIconSize(QSize(14, 14))
         self.forms = {"node": FieldForm(NODE_FIELDS), "web": FieldForm(WEB_FIELDS)}
         self._hint = label(_EMPTY, "dim")
@@ -231,4 +232,5 @@ class PeersPage(QWidget):
 
 
 def _line(one: PeerEntry) -> str:
-    return f"{one.name or '(no name)'}  ·  {_KINDS[one.kind]}"
+    kind = "DICOM" if one.kind == "node" else _KINDS[one.kind]
+    return f"{one.name or '(no name)'}  ·  {kind}"
