@@ -74,6 +74,8 @@ class Configuring(QObject):
         except StorageError as error:
             self._window.notifications.show(error.message, Severity.ERROR, error.details)
             return
+        if self.dialog is not None:
+            self.dialog.deleteLater()  # with what was typed there
         remark = _KEPT_REMARK if has_keyring() else _NOT_KEPT
         self.dialog = PacsSettings(self._entries(), self._own(), remark, self._window)
         self._before = self._typed()
