@@ -1,7 +1,7 @@
 """Which test shows which fault of storage, network, untrusted containers and checkpoints.
 
 Cases 29 to 42, 45 and 46; those of files, series and containers are in
-tests/io/test_bad_input_cases.py. Of 42, nothing is here: no HL7 is written yet. Of 45, no XML
+tests/io/test_bad_input_cases.py. Of 42, nothing is here: the program writes no HL7. Of 45, no XML
 is read at all, which is shown; JSON is limited in size and depth.
 
 ===== ======================================================== =============================
@@ -32,6 +32,10 @@ case  test                                                     in tests
 36    test_a_peer_that_accepts_and_never_answers               io/pacs/test_find.py
 36    test_a_dropped_link_is_resumed_with_what_is_missing      io/pacs/test_retrieve.py
 36    test_a_link_that_stays_down_leaves_a_part_that_a_later_call_completes io/pacs/test_retrieve.py
+36    test_a_pacs_that_lost_images_leaves_a_part_that_fills_up io/pacs/test_into_archive.py
+36    test_a_peer_that_takes_the_question_and_never_answers    io/pacs/test_silence.py
+36    test_a_web_service_that_never_answers                    io/pacs/test_silence.py
+36    test_closing_does_not_wait_for_a_silent_peer end_to_end/test_query_window.py
 37    test_a_peer_that_claims_a_huge_pdu                       io/pacs/test_find.py
 37    test_hostile_bytes_end_their_connection_only             io/pacs/test_receiver.py
 37    test_an_instance_over_the_limit_is_dropped               io/pacs/test_receiver.py
@@ -42,6 +46,12 @@ case  test                                                     in tests
 39    test_200_associations_at_once_leave_the_receiver_alive   io/pacs/test_crowd.py
 40    test_tls_both_ways_and_nothing_else                      io/pacs/test_receiver.py
 40    test_a_certificate_out_of_its_time_is_refused            io/pacs/test_crowd.py
+41    test_a_dropped_link_goes_on_with_the_rest                io/pacs/test_sending.py
+41    test_a_link_that_stays_down_is_told_and_a_later_call_goes_on io/pacs/test_sending.py
+41    test_a_killed_program_goes_on                            io/pacs/test_sending.py
+41    test_a_refusal_is_not_tried_again                        io/pacs/test_sending.py
+41    test_an_interrupted_sending_goes_on                      io/pacs/test_dicomweb.py
+41    test_what_a_service_takes_only_in_part_is_told_by_file_and_sent_once io/pacs/test_dicomweb.py
 41    test_failed_suboperations_make_it_incomplete             io/pacs/test_retrieve.py
 41    test_other_content_under_the_same_uid_is_kept_beside     io/pacs/test_receiver.py
 45    test_no_module_reads_xml                                 test_fault_cases.py

@@ -41,6 +41,8 @@ from workstation.ui.similar_panel import SimilarPanel
 from workstation.ui.text_sheet import TextSheet
 
 _LOG = logging.getLogger(__name__)
+_LAST_MILLISECONDS = 1500
+"""What jobs are given to end; what they write survives being ended at any point."""
 
 
 class Workstation(QObject):
@@ -291,7 +293,7 @@ class Workstation(QObject):
                 _LOG.error("the report journal was not written: %s", error.details)
         self.opening.cancel_scan()
         self.opening.cancel_load()
-        cancel_all(5000)
+        cancel_all(_LAST_MILLISECONDS)
         self.archive.close()
         self.pump.close()
         self.images.shut_down()

@@ -104,7 +104,8 @@ def _list(archive: Archive, given: argparse.Namespace) -> None:
 def _line(row: WorklistRow) -> str:
     cells = (f"{row.id:>6}", row.date or "-", row.modalities or "-", row.status, row.identity)
     told = [f"({row.file_count} files)"]
-    told += [f"INCOMPLETE: {row.missing} missing"] * (row.missing > 0)
+    whole = row.file_count + row.missing
+    told += [f"INCOMPLETE: {row.file_count} of {whole}, {row.missing} missing"] * (row.missing > 0)
     told += [f"CONFLICTING: {row.conflicts}"] * (row.conflicts > 0)
     return "  ".join((*cells, row.name, row.description, *told))
 

@@ -68,7 +68,7 @@ class ArchiveWindow:
         self.archiving = Archiving(archive, parts.window, parts.opening, self.storing)
         self.recording = Recording(archive, parts.reading, told)
         parts.opening.opened.connect(self.recording.opened)
-        parts.consulting.answered.connect(self.recording.answered)
+        parts.consulting.ran.connect(self.recording.ran)
 
     def actions(self) -> tuple[Action, ...]:
         """Table for the menu Worklist; empty without an archive."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,13 +16,14 @@ from workstation.archive.archive import Archive
 from workstation.archive.worklist import WorklistPage, WorklistQuery, WorklistRow
 from workstation.core.errors import TomoscribeError
 from workstation.core.study import Severity
-from workstation.opening import Opening
+from workstation.io.incomplete import Incomplete
+from workstation.opening import Known, Opening
 from workstation.searching import Searching
 from workstation.storing import Storing
 from workstation.tasks.job import Job
 from workstation.ui.main_window import MainWindow
 from workstation.ui.notifications import Remedy
-from workstation.ui.worklist_model import shown_name
+from workstation.ui.worklist_model import faults_of, shown_name
 from workstation.ui.worklist_panel import PAGE, WorklistPanel
 
 _REFRESH_MILLISECONDS = 3000
@@ -43,7 +44,7 @@ class _Restored:
 class _ToOpen:
     row: WorklistRow
     files: tuple[Path, ...]
-    descriptions: Mapping[Path, str]
+    known: Known
     changed: tuple[Path, ...]
 
 
@@ -158,8 +159,7 @@ class Archiving(QObject):
         def work() -> _ToOpen:
             series = studies.series_of(self._archive, row.id)
             files = tuple(path for one in series for path in one.files)
-            told = {path: one.description for one in series for path in one.files}
-            return _ToOpen(row, files, told, studies.changed_files(self._archive, row.id))
+            return _ToOpen(row, files, _known(series), studies.changed_files(self._archive, row.id))
 
         self._do(work)
 
@@ -222,8 +222,11 @@ class Archiving(QObject):
             some = "A file of this study is" if count == 1 else f"{count} files of this study are"
             text = f"{some} gone or no more what was imported."
             self._notifications.show(text, Severity.WARNING, files)
+        if ready.row.missing:
+            text = f"This study is incomplete: {faults_of(ready.row)}."
+            self._notifications.show(text, Severity.WARNING)
         name = shown_name(ready.row.name) or ready.row.description or "the study"
-        self._opening.open_paths(ready.files, name, ready.descriptions)
+        self._opening.open_paths(ready.files, name, ready.known)
         self.changed.emit()
 
     @Slot(object)
@@ -270,6 +273,15 @@ class Archiving(QObject):
         self.panel.importing.hide()
         self.refresh_shown()
         self.changed.emit()
+
+
+def _known(series: Sequence[studies.StoredSeries]) -> Known:
+    """Say of each file what its series is called, and whether a PACS sent all of it."""
+    parts: dict[Path, Incomplete] = {}
+    for one in series:
+        if len(one.files) < one.expected:
+            parts |= dict.fromkeys(one.files, Incomplete(len(one.files), one.expected))
+    return Known({path: one.description for one in series for path in one.files}, parts)
 
 
 def _named(row: WorklistRow) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from enum import Enum
+from dataclasses import dataclass
 from uuid import uuid4
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -14,6 +13,7 @@ from workstation.core.errors import ModelError, TomoscribeError
 from workstation.core.session import Reading
 from workstation.core.study import Severity
 from workstation.model_port import volume_input
+from workstation.model_runs import Ask, Kind, Outcome, broken_off, finished
 from workstation.prior_search import PriorSearch
 from workstation.tasks.pump import Pump
 from workstation.ui.ask_panel import AskPanel
@@ -27,25 +27,6 @@ MODEL_WINDOWS = (AUTOMATIC, *(region.value for region in api.Region), AS_SHOWN)
 """Windows that the model can see a scan in: by body region, of one region, or as shown."""
 
 _NO_REPORT = "The report of this study is not open yet, so nothing can be drafted into it."
-
-
-class Kind(Enum):
-    """What a request is for."""
-
-    DRAFT = "draft"
-    QUESTION = "question"
-    SIMILAR = "similar"
-    SEARCH = "search"
-
-
-@dataclass
-class _Ask:
-    """One request under way."""
-
-    kind: Kind
-    words: str = ""
-    run_id: str = ""
-    unshown: list[api.Token] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -64,18 +45,16 @@ class Consulting(QObject):
 
     Signals
     -------
-    answered(str, str, str, Done)
-        The model drafted or answered to the end: what, in which run, to which question.
+    ran(Run)
+        The model drafted or answered, to the end or not.
     """
 
-    answered = Signal(str, str, str, object)
+    ran = Signal(object)
 
-    def __init__(
-        self, pump: Pump, reading: Reading, panels: Panels, priors: PriorSearch
-    ) -> None:
+    def __init__(self, pump: Pump, reading: Reading, panels: Panels, priors: PriorSearch) -> None:
         super().__init__()
         self._pump, self._reading, self._panels, self._priors = pump, reading, panels, priors
-        self._asked: dict[int, _Ask] = {}
+        self._asked: dict[int, Ask] = {}
         # Tokens come in batches; each batch is one change of the text on screen.
         self._showing = QTimer(self, singleShot=True, interval=0)
         self._showing.timeout.connect(self._show_written)
@@ -108,28 +87,28 @@ class Consulting(QObject):
             self._panels.notifications.show(_NO_REPORT, Severity.WARNING)
             return
         run_id = f"draft-{uuid4().hex[:12]}"
-        if self._submit(api.Task.REPORT, _Ask(Kind.DRAFT, run_id=run_id)) is not None:
+        if self._submit(api.Task.REPORT, Ask(Kind.DRAFT, run_id=run_id)) is not None:
             self._panels.report.begin_draft(run_id)
 
     @Slot(str, object)
     def ask(self, question: str, choices: Sequence[str] = ()) -> None:
         """Ask about the open scan."""
         self._panels.ask.begin(question, choices)
-        asked = _Ask(Kind.QUESTION, question, f"question-{uuid4().hex[:12]}")
+        asked = Ask(Kind.QUESTION, question, f"question-{uuid4().hex[:12]}")
         self._submit(api.Task.QUESTION, asked, tuple(choices))
 
     @Slot()
     def find_similar(self) -> None:
         """Find prior cases like the open scan."""
         self._panels.similar.run("encoding the scan …")
-        self._submit(api.Task.EMBED_VOLUME, _Ask(Kind.SIMILAR))
+        self._submit(api.Task.EMBED_VOLUME, Ask(Kind.SIMILAR))
 
     @Slot(str)
     def search_text(self, text: str) -> None:
         """Find prior cases by words."""
         self._panels.similar.run("searching …")
         request = api.Request(self._pump.next_ticket(), api.Task.EMBED_TEXT, text=text)
-        self._asked[request.ticket] = _Ask(Kind.SEARCH, text)
+        self._asked[request.ticket] = Ask(Kind.SEARCH, text)
         self._pump.submit(request)
 
     @Slot()
@@ -138,11 +117,16 @@ class Consulting(QObject):
         self._show_written()
         for ticket, ask in tuple(self._asked.items()):
             self._pump.cancel(ticket)
+            self._tell_broken_off(ask, "cancelled")
             self._show_cancelled(ask)
             del self._asked[ticket]
         self._panels.strip.end_work()
 
-    def _show_cancelled(self, ask: _Ask) -> None:
+    def _tell_broken_off(self, ask: Ask, outcome: Outcome, reason: str = "") -> None:
+        if ask.run_id:
+            self.ran.emit(broken_off(ask, outcome, self.info, reason))
+
+    def _show_cancelled(self, ask: Ask) -> None:
         if ask.kind is Kind.DRAFT:
             self._panels.report.finish_draft()
         elif ask.kind is Kind.QUESTION:
@@ -157,7 +141,7 @@ class Consulting(QObject):
         self._panels.ask.show_study(study_key)
         self._panels.similar.clear()
 
-    def _submit(self, task: api.Task, ask: _Ask, choices: tuple[str, ...] = ()) -> int | None:
+    def _submit(self, task: api.Task, ask: Ask, choices: tuple[str, ...] = ()) -> int | None:
         """Send a request about the open scan; says why not where it cannot be sent."""
         volume = self._reading.volume
         if volume is None:
@@ -169,8 +153,9 @@ class Consulting(QObject):
             self._fail(ask, error.message, error.details)
             return None
         ticket = self._pump.next_ticket()
-        self._asked[ticket] = ask
         request = api.Request(ticket, task, given, ask.words, choices, self.window())
+        ask.request, ask.study_key = request, volume.series.study_key
+        self._asked[ticket] = ask
         return self._pump.submit(request)
 
     def window(self) -> api.HuWindow | None:
@@ -202,15 +187,18 @@ class Consulting(QObject):
                 self._end(ticket)
                 self._show_end(ask, event)
 
-    def _show_end(self, ask: _Ask, event: api.Done | api.Failed | api.Stopped) -> None:
+    def _show_end(self, ask: Ask, event: api.Done | api.Failed | api.Stopped) -> None:
         match event:
             case api.Done():
                 self._finish(ask, event)
             case api.Failed(message=message, details=details):
+                self._tell_broken_off(ask, "failed", message)
                 self._fail(ask, message, details)
 
-    def _show_notice(self, ask: _Ask, notice: api.Notice) -> None:
+    def _show_notice(self, ask: Ask, notice: api.Notice) -> None:
         self._panels.notifications.show(notice.text, Severity.WARNING)
+        if notice.restarts:
+            ask.begin_anew()
         if notice.restarts and ask.kind is Kind.DRAFT:
             self._panels.report.restart_draft()
         elif notice.restarts and ask.kind is Kind.QUESTION:
@@ -221,7 +209,7 @@ class Consulting(QObject):
         if not self._asked:
             self._panels.strip.end_work()
 
-    def _show_progress(self, ask: _Ask, event: api.Progress) -> None:
+    def _show_progress(self, ask: Ask, event: api.Progress) -> None:
         text = event.stage.value
         if ask.kind is Kind.DRAFT:
             self._panels.report.set_progress(event.stage, event.fraction)
@@ -235,11 +223,10 @@ class Consulting(QObject):
     def _show_written(self) -> None:
         """Show the tokens that have come since the last time."""
         for ask in tuple(self._asked.values()):
-            tokens, ask.unshown = ask.unshown, []
-            if tokens:
+            if tokens := ask.take():
                 self._write(ask, tokens)
 
-    def _write(self, ask: _Ask, tokens: Sequence[api.Token]) -> None:
+    def _write(self, ask: Ask, tokens: Sequence[api.Token]) -> None:
         text, speed = "".join(token.text for token in tokens), tokens[-1].tokens_per_second
         self._panels.strip.show_work(api.Stage.WRITE.value, None, f"{speed:.0f} tok/s")
         if ask.kind is Kind.DRAFT:
@@ -249,9 +236,9 @@ class Consulting(QObject):
         else:
             self._panels.ask.add_text(text)
 
-    def _finish(self, ask: _Ask, done: api.Done) -> None:
+    def _finish(self, ask: Ask, done: api.Done) -> None:
         if ask.run_id:
-            self.answered.emit(ask.kind.value, ask.run_id, ask.words, done)
+            self.ran.emit(finished(ask, done))
         if ask.kind is Kind.DRAFT:
             self._panels.report.finish_draft(done.provenance)
             for note in done.provenance.notes:
@@ -261,14 +248,14 @@ class Consulting(QObject):
         else:
             self._show_cases(ask, done)
 
-    def _show_cases(self, ask: _Ask, done: api.Done) -> None:
+    def _show_cases(self, ask: Ask, done: api.Done) -> None:
         words = ask.words if ask.kind is Kind.SEARCH else ""
         try:
             self._priors.show(done.embedding, words)
         except ModelError as error:
             self._fail(ask, error.message, error.details)
 
-    def _fail(self, ask: _Ask, message: str, details: str = "") -> None:
+    def _fail(self, ask: Ask, message: str, details: str = "") -> None:
         if ask.kind is Kind.DRAFT:
             self._panels.report.fail_draft(message, details)
         elif ask.kind is Kind.QUESTION:
@@ -289,6 +276,8 @@ class Consulting(QObject):
 
     @Slot(int)
     def _on_stopped(self, ticket: int) -> None:
-        self._asked.pop(ticket, None)
+        ask = self._asked.pop(ticket, None)
+        if ask is not None:
+            self._tell_broken_off(ask, "cancelled")
         if not self._asked:
             self._panels.strip.end_work()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
@@ -21,6 +21,7 @@ from workstation.io.pool import WorkerPool
 
 _LOG = logging.getLogger(__name__)
 _IN_TWO_FILES = ".mhd"
+_NOBODY_SAID: Mapping[str, int] = {}
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,22 @@ def import_paths(
     pool: WorkerPool,
     *,
     copy: bool = True,
+    expected: Mapping[str, int] = _NOBODY_SAID,
     told: Callable[[int, int], None] | None = None,
 ) -> Added:
-    """Import all series of files and folders, each whole or not at all.
+    """Import all series of files and folders, the files of each or none.
 
-    Without ``copy`` the files stay where they are, but for those out of a ZIP. ``told``
-    hears after each series: how many are done, of how many.
+    A series that a PACS sent in part is entered as incomplete, until the rest is imported.
+
+    Parameters
+    ----------
+    copy : bool
+        Without, the files stay where they are, but for those out of a ZIP.
+    expected : mapping of str to int
+        How many images a PACS said that a series has, by its UID. A series of which nothing
+        is here is entered all the same, so that its study is known to be incomplete.
+    told : callable or None
+        Hears after each series: how many are done, of how many.
 
     Raises
     ------
@@ -60,7 +71,7 @@ def import_paths(
     StorageError
         The archive cannot be written; the series before are in it.
     """
-    steps = importing(archive, paths, cancelled, pool, copy=copy)
+    steps = importing(archive, paths, cancelled, pool, copy=copy, expected=expected)
     done = 0
     while True:
         try:
@@ -80,6 +91,7 @@ def importing(
     pool: WorkerPool,
     *,
     copy: bool = True,
+    expected: Mapping[str, int] = _NOBODY_SAID,
 ) -> Generator[ImportProgress, None, Added]:
     """Do what :func:`import_paths` does, telling after each file how far it is."""
     found = yield from _surveyed(paths, cancelled, pool)
@@ -88,7 +100,8 @@ def importing(
         raise CancelledError("Cancelled; nothing was imported.")
     _demand_some(found, paths)
     stay = [] if copy else [path.absolute() for path in paths]
-    arrivals, taken = _arrivals(found, stay, added)
+    arrivals, taken = _arrivals(found, stay)
+    arrivals = _with_counts(arrivals, expected, added)
     far = ImportProgress(0, sum(len(new.files) for new in arrivals), 0, len(arrivals))
     for new in arrivals:
         added.add((yield from _added(archive, _without_halves(new, added), cancelled, far)))
@@ -127,21 +140,16 @@ def _surveyed(
         yield ImportProgress(step.files_done, step.files_total)
 
 
-def _arrivals(
-    found: Survey, stay: Sequence[Path], added: Added
-) -> tuple[list[NewSeries], set[Path]]:
+def _arrivals(found: Survey, stay: Sequence[Path]) -> tuple[list[NewSeries], set[Path]]:
     """Make one arrival of each series, and list the files that were looked at.
 
-    Parts that the reader sees apart may be one series to DICOM. What a PACS sent in part only
-    is left out.
+    Parts that the reader sees apart may be one series to DICOM.
     """
     arrivals: dict[str, NewSeries] = {}
     done: set[Path] = set()
     for series in found.series:
         files = [path for path in series.files if path not in done]
         done.update(files)
-        if _is_part(files, added):
-            continue
         new = _new_series(series, files, found.facts, stay)
         one = arrivals.get(new.key)
         if one is not None:
@@ -150,13 +158,33 @@ def _arrivals(
     return list(arrivals.values()), done
 
 
-def _is_part(files: Sequence[Path], added: Added) -> bool:
-    """Leave out a series that was retrieved in part only, and tell it."""
-    part = incomplete_in(files)
-    if part is not None:
-        reason = f"only {part.text} images of it were retrieved; retrieve the rest first"
-        added.skipped.append((files[0].parent, reason))
-    return part is not None
+def _marked(new: NewSeries, added: Added) -> NewSeries:
+    """Say how many images a series should have that was retrieved in part only."""
+    part = incomplete_in(file.path for file in new.files)
+    if part is None:
+        return new
+    added.notices.append(f"Only {part.text} images of a series are here; it is incomplete.")
+    unsaid = max(part.arrived, len(new.files)) + 1
+    return replace(new, expected=unsaid if part.reported is None else part.reported)
+
+
+def _with_counts(
+    arrivals: Sequence[NewSeries], expected: Mapping[str, int], added: Added
+) -> list[NewSeries]:
+    """Say how many images each series should have, and add those of which none came."""
+    here = {new.uid for new in arrivals}
+    told = [
+        replace(new, expected=expected[new.uid]) if new.uid in expected else _marked(new, added)
+        for new in arrivals
+    ]
+    awaited = [
+        NewSeries(
+            first.study_key, first.patient, (), first.study_uid, first.date, first.accession,
+            first.study_description, uid, expected=count,
+        )
+        for first in arrivals[:1] for uid, count in expected.items() if uid not in here and count
+    ]  # fmt: skip
+    return [*told, *awaited]
 
 
 def _demand_some(found: Survey, paths: Sequence[Path]) -> None:

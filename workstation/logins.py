@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from threading import Event
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
-from workstation.core.errors import InputError, StorageError
+from workstation.core.errors import InputError, StorageError, TomoscribeError
 from workstation.core.study import Severity
 from workstation.settings import Settings
+from workstation.tasks.job import Job
 from workstation.ui.login_dialog import LoginDialog
 from workstation.ui.notifications import Notifications
 
@@ -69,6 +72,37 @@ class Logins(QObject):
             if one.name == name:
                 self._secrets.pop(one.url, None)
                 self._rejected.add(one.url)
+
+    def remember(self, peer: WebPeer, secret: str) -> None:
+        """Know a secret from now on; the keyring keeps it where there is one."""
+        from workstation.io.dicomweb.login import has_keyring, keep_secret
+
+        self._secrets[peer.url] = secret
+        self._rejected.discard(peer.url)
+        if has_keyring():
+            self._do(lambda: keep_secret(peer, secret))
+
+    def forget(self, peer: WebPeer) -> None:
+        """Know a secret no more, in the keyring neither."""
+        from workstation.io.dicomweb.login import forget_secret, has_keyring
+
+        self._secrets.pop(peer.url, None)
+        if has_keyring():
+            self._do(lambda: forget_secret(peer))
+
+    def _do(self, act: Callable[[], object]) -> None:
+        """Ask the keyring off this thread: it may wait for its unlocking."""
+
+        def work(_cancelled: Event) -> Iterator[object]:
+            yield act()
+
+        job = Job(work)
+        job.failed.connect(self._on_keyring_failed)
+        job.start()
+
+    @Slot(object)
+    def _on_keyring_failed(self, error: TomoscribeError) -> None:
+        self._notifications.show(error.message, Severity.WARNING, error.details)
 
     def ask(self, peer: WebPeer) -> None:
         """Ask the reader; the event loop goes on."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from threading import Event
 
@@ -13,6 +13,7 @@ from workstation.core.errors import TomoscribeError
 from workstation.core.session import Reading
 from workstation.core.study import Series, Severity
 from workstation.core.volume import Volume
+from workstation.io.incomplete import Incomplete
 from workstation.io.index import (
     ScanFinished,
     ScanProgress,
@@ -27,7 +28,24 @@ from workstation.ui.notifications import Notifications
 from workstation.ui.series_panel import SeriesPanel
 from workstation.ui.status_strip import StatusStrip
 
-_NONE: Mapping[Path, str] = {}
+
+@dataclass(frozen=True)
+class Known:
+    """What files do not say themselves, by file.
+
+    Attributes
+    ----------
+    descriptions : mapping of Path to str
+        Of volume files whose own names say nothing.
+    parts : mapping of Path to Incomplete
+        Files of series of which a PACS did not send all.
+    """
+
+    descriptions: Mapping[Path, str] = field(default_factory=dict)
+    parts: Mapping[Path, Incomplete] = field(default_factory=dict)
+
+
+_NOTHING = Known()
 
 
 class Opening(QObject):
@@ -61,22 +79,19 @@ class Opening(QObject):
         self._scan: Job | None = None
         self._load: Job | None = None
         self._series: Series | None = None
-        self._descriptions: Mapping[Path, str] = _NONE
+        self._known = _NOTHING
         panel.series_chosen.connect(self._on_chosen)
         panel.cancel_requested.connect(self.cancel_scan)
 
     @Slot(object)
-    def open_paths(
-        self, paths: Sequence[Path], name: str = "", descriptions: Mapping[Path, str] = _NONE
-    ) -> None:
+    def open_paths(self, paths: Sequence[Path], name: str = "", known: Known = _NOTHING) -> None:
         """Look for series in files and folders; the first readable one is loaded.
 
-        ``name`` is what is told to be read; ``descriptions`` are those of volume files whose
-        own names say nothing.
+        ``name`` is what is told to be read, ``known`` what the archive knows of the files.
         """
         self.cancel_scan()
         given = tuple(paths)
-        self._descriptions = descriptions
+        self._known = known
         self.began.emit()
         self._panel.begin(f"reading {name or given[0].name or given[0]} …")
 
@@ -146,8 +161,11 @@ class Opening(QObject):
                 self._on_scanned(event)
 
     def _described(self, series: Series) -> Series:
-        """Give a volume file the description it had before its file got another name."""
-        described = self._descriptions.get(series.files[0], "")
+        """Say what only the archive knows: that it is a part, or how a volume file was named."""
+        part = self._known.parts.get(series.files[0])
+        if part is not None:
+            series = replace(series, notices=(part.notice, *series.notices))
+        described = self._known.descriptions.get(series.files[0], "")
         if series.format == "DICOM" or not described:
             return series
         synthetic = "SYNTHETIC" in described.upper()

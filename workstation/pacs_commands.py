@@ -19,7 +19,7 @@ from workstation.settings import Settings
 if TYPE_CHECKING:
     from workstation.io.dicomweb.peer import WebPeer
     from workstation.io.pacs.query import Answer
-    from workstation.io.pacs.retrieve import Progress, Retrieval
+    from workstation.io.pacs.retrieval import Progress, Retrieval
     from workstation.io.pacs.source import Source
     from workstation.io.pacs.store import Stored
 
@@ -99,7 +99,7 @@ def _line(answer: Answer) -> str:
 
 def _get(given: argparse.Namespace, settings: Settings, cancelled: Event) -> None:
     from workstation.io.pacs.priors import retrieve_priors
-    from workstation.io.pacs.retrieve import SeriesKey
+    from workstation.io.pacs.retrieval import SeriesKey
 
     if (given.study is None) == (given.priors is None):
         raise InputError("Give either a STUDY_UID or --priors PATIENT_ID.")

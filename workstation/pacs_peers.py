@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -128,7 +127,7 @@ def receiver(
     told: Callable[[str], None],
     stored: Callable[[Stored], None] | None = None,
     more: tuple[Peer, ...] = (),
-) -> AbstractContextManager[Receiver]:
+) -> Receiver:
     """Start the process that receives; the peers of the settings and ``more`` may send.
 
     Raises

@@ -4,36 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from threading import Event
-from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, Slot
 
 from workstation.actions.action import Action
 from workstation.actions.query_actions import QueryDesk, query_actions
+from workstation.connecting import Connecting
 from workstation.core.errors import InputError, PeerRefusedError, TomoscribeError
 from workstation.core.session import Reading
 from workstation.core.study import Severity
 from workstation.fetching import Fetching
-from workstation.logins import LoginNeededError, Logins
+from workstation.logins import LoginNeededError
 from workstation.opening import Opening
-from workstation.pacs_peers import find_source, peer_names
+from workstation.pacs_peers import peer_names
 from workstation.retrieving import Kept, Partly
-from workstation.settings import Settings, settings_file
+from workstation.settings import Settings
 from workstation.tasks.job import Job
 from workstation.tasks.telling import telling
 from workstation.ui.main_window import MainWindow
 from workstation.ui.query_panel import QueryPanel
 from workstation.ui.study_table import Stage, StudyRow
 
-if TYPE_CHECKING:
-    from workstation.io.pacs.source import Source
-
 _WRONG_LOGIN = "HTTP 401"
 
 
 def query_panel(settings: Settings) -> QueryPanel:
     """Make the panel for the peers of the settings."""
-    return QueryPanel(peer_names(settings), settings_file())
+    return QueryPanel(peer_names(settings))
 
 
 class Querying(QObject):
@@ -50,9 +47,12 @@ class Querying(QObject):
         super().__init__(window)
         self._settings, self._window, self._panel = settings, window, panel
         self._reading, self._opening = reading, opening
-        self.logins = Logins(window, window.notifications)
+        self.connecting = Connecting(settings, window, opening.pool)
+        self.connecting.changed.connect(self._on_configured)
+        panel.settings_requested.connect(self.connecting.configuring.open)
+        self.logins = self.connecting.logins
         self._search: Job | None = None
-        self._fetching = Fetching(settings, opening.pool, self._source, self)
+        self._fetching = Fetching(settings, opening.pool, self.connecting.source, self)
         self._wanted: StudyRow | None = None
         self._again: Callable[[], None] = self.search
         self._limited = False
@@ -69,12 +69,12 @@ class Querying(QObject):
         self.logins.given.connect(self._retry)
         opening.opened.connect(self._on_opened)
         self._on_opened()
-        for one in settings.dicomweb_peers:
-            if not one.verify:
-                text = (
-                    f"The certificate of '{one.name}' is not verified: anybody on the way can read."
-                )
-                window.notifications.show(text, Severity.WARNING)
+
+    @Slot()
+    def _on_configured(self) -> None:
+        self._panel.show_peers(self.connecting.names)
+        self._on_opened()
+        self._window.refresh_actions()
 
     def actions(self) -> tuple[Action, ...]:
         """Give the table of the menu PACS."""
@@ -85,6 +85,7 @@ class Querying(QObject):
             has_patient=self._has_patient,
             cancel=self.cancel,
             is_busy=lambda: self.is_busy,
+            settings=self.connecting.configuring.open,
         )
         return query_actions(desk)
 
@@ -122,7 +123,7 @@ class Querying(QObject):
             from workstation.io.pacs.query import Query
 
             query = Query(**values)  # type: ignore[arg-type]
-            source = self._source(name)
+            source = self.connecting.source(name)
             found = yield from telling(lambda tell: source.find(query, cancelled, told=tell))
             yield found.limited
 
@@ -143,7 +144,7 @@ class Querying(QObject):
             from workstation.io.pacs.priors import find_priors, is_same_person
             from workstation.io.pacs.store import read_identity
 
-            source, current = self._source(name), read_identity(file)[0]
+            source, current = self.connecting.source(name), read_identity(file)[0]
             for one in find_priors(source, patient.id, cancelled, current=current):
                 yield one, is_same_person(one, patient.birth_date)
             yield False
@@ -214,14 +215,15 @@ class Querying(QObject):
     @Slot(object, object)
     def _on_ended(self, row: StudyRow, outcome: Kept | Partly) -> None:
         show = self._window.notifications.show
+        for text in outcome.notices:
+            show(text, Severity.WARNING)
         if isinstance(outcome, Kept):
-            for text in outcome.notices:
-                show(text, Severity.WARNING)
             if row is self._wanted:
                 self.open(row)
         else:
             text = f"A study was retrieved in part only: {row.counted} images. {outcome.fault}"
-            show(text.strip(), Severity.WARNING)
+            kept = " It is in the archive, marked incomplete." if outcome.arrived else ""
+            show(text.strip() + kept, Severity.WARNING)
         if row is self._wanted:
             self._wanted = None
         self._show_work()
@@ -276,7 +278,3 @@ class Querying(QObject):
         return volume is not None and bool(volume.series.patient.id.strip()) and (
             bool(self._settings.pacs_peers or self._settings.dicomweb_peers)
         )  # fmt: skip
-
-    def _source(self, name: str) -> Source:
-        folder = self._settings.data_folder / "retrieved"
-        return find_source(self._settings, name, self.logins.secret, folder, lambda _: None)

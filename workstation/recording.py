@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict
 from threading import Event
 
 from PySide6.QtCore import QObject, Slot
 
-from model_runtime import api
 from workstation.archive.archive import Archive
 from workstation.archive.records import add_model_run, note_act
 from workstation.core.errors import TomoscribeError
 from workstation.core.session import Reading
 from workstation.core.study import Severity
 from workstation.core.volume import Volume
+from workstation.model_runs import Run
 from workstation.tasks.job import Job
 from workstation.ui.notifications import Notifications
 
@@ -40,13 +39,13 @@ class Recording(QObject):
             self._study = volume.series.study_key
             self.note("study opened")
 
-    @Slot(str, str, str, object)
-    def answered(self, kind: str, run_id: str, question: str, done: api.Done) -> None:
-        """Keep what the model wrote of the open study, to what, and where it comes from."""
-        told = {"kind": kind, "question": question, "text": done.text}
-        run = told | asdict(done.provenance)
-        if key := self._key():
-            self._write(lambda: add_model_run(self._archive, key, run_id, run))
+    @Slot(object)
+    def ran(self, run: Run) -> None:
+        """Keep what the model wrote of a study, to what, and where it comes from.
+
+        It is the study that was open when the model was asked: another may be by now.
+        """
+        self._write(lambda: add_model_run(self._archive, run.study_key, run.run_id, run.facts))
 
     def _key(self) -> str:
         volume = self._reading.volume

@@ -1,4 +1,4 @@
-"""One study from a peer into the archive: whole, or kept apart as a part until it is."""
+"""One study from a peer into the archive: whole, or marked incomplete until it is."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from workstation.archive import studies
 from workstation.archive.archive import open_archive
+from workstation.archive.arrivals import Added
 from workstation.core.errors import NetworkError, StorageError
 from workstation.importing import import_paths
 from workstation.io.pool import WorkerPool
@@ -20,7 +21,7 @@ from workstation.settings import Settings
 from workstation.tasks.telling import telling
 
 if TYPE_CHECKING:
-    from workstation.io.pacs.retrieve import Progress, Retrieval, SeriesKey
+    from workstation.io.pacs.retrieval import Progress, Retrieval, SeriesKey
     from workstation.io.pacs.source import Source
 
 _SECONDS_BETWEEN = 0.1
@@ -46,12 +47,16 @@ class Kept:
 
 @dataclass(frozen=True)
 class Partly:
-    """Something is missing; what came lies in marked folders, and a later try goes on there."""
+    """Something is missing; what came is in the archive, which says so.
+
+    It lies in the marked folders ``paths`` as well, where a later try goes on.
+    """
 
     arrived: int
     reported: int | None
     paths: tuple[Path, ...]
     fault: str
+    notices: tuple[str, ...] = ()
 
 
 def bring_study(
@@ -88,10 +93,17 @@ def bring_study(
         return source.retrieve(keys, folder, cancelled, _Counter(begun, tell).note)
 
     retrievals = yield from telling(call)
-    if all(one.complete for one in retrievals):
-        yield _keep(retrievals, settings, pool, cancelled)
-    else:
+    if not any(one.arrived for one in retrievals):
         yield _partly(retrievals)
+        return
+    added, files = _archived(retrievals, settings, pool, cancelled)
+    if all(one.complete for one in retrievals):
+        for one in retrievals:
+            shutil.rmtree(one.folder, ignore_errors=True)
+        count = sum(len(one.arrived) for one in retrievals)
+        yield Kept(count, files, tuple(added.notices))
+    else:
+        yield replace(_partly(retrievals), notices=tuple(added.notices))
 
 
 def _folders(folder: Path, keys: Sequence[SeriesKey]) -> tuple[Path, ...]:
@@ -133,17 +145,21 @@ def _partly(retrievals: Sequence[Retrieval]) -> Partly:
 
 def _reason(retrievals: Sequence[Retrieval]) -> str:
     reasons = [failed.reason for one in retrievals for failed in one.missing]
-    return f"{len(reasons)} images are missing: {reasons[0]}." if reasons else ""
+    if reasons:
+        return f"{len(reasons)} images are missing: {reasons[0]}."
+    return "The peer counts more images than it lists."
 
 
-def _keep(
+def _archived(
     retrievals: Sequence[Retrieval], settings: Settings, pool: WorkerPool, cancelled: Event
-) -> Kept:
-    folders = [one.folder for one in retrievals]
+) -> tuple[Added, tuple[Path, ...]]:
+    """Import what came; returns the study's files in the archive."""
+    folders = [one.folder for one in retrievals if one.arrived]
     archive = open_archive(settings.archive_address, settings.archive_folder, settings.author)
     try:
-        added = import_paths(archive, folders, cancelled, pool)
-        series = [one for number in added.studies for one in studies.series_of(archive, number)]
+        added = import_paths(archive, folders, cancelled, pool, expected=_expected(retrievals))
+        numbers = sorted(added.studies | added.known)
+        series = [one for number in numbers for one in studies.series_of(archive, number)]
     finally:
         archive.close()
     if added.skipped:
@@ -153,7 +169,14 @@ def _keep(
             f"stay in {path.parent}.",
             reason,
         )
-    for folder in folders:
-        shutil.rmtree(folder, ignore_errors=True)
-    count = sum(len(one.arrived) for one in retrievals)
-    return Kept(count, tuple(file for one in series for file in one.files), tuple(added.notices))
+    return added, tuple(file for one in series for file in one.files)
+
+
+def _expected(retrievals: Sequence[Retrieval]) -> dict[str, int]:
+    """How many images each series has; one more than came where that is all that is known."""
+    return {
+        one.key.series_uid: len(one.arrived) + (not one.complete)
+        if one.reported is None
+        else max(one.reported, len(one.arrived) + len(one.missing))
+        for one in retrievals
+    }

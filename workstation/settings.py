@@ -92,6 +92,7 @@ class Settings(BaseSettings):
     author: str = Field("", description="Who writes the reports.")
     pacs_peers: list[PacsPeer] = Field([], description="DICOM nodes to ask and to send to.")
     dicomweb_peers: list[DicomwebPeer] = Field([], description="DICOMweb services to ask.")
+    pacs_receive: bool = Field(False, description="Receive images while the window is open.")
     pacs_ae_title: str = Field(
         "TOMOSCRIBE", pattern=r"^[!-\[\]-~]{1,16}$", description="This program's AE title."
     )

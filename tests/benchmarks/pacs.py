@@ -30,7 +30,8 @@ from workstation.core.errors import NetworkError
 from workstation.io.pacs.find import echo
 from workstation.io.pacs.peer import Local, Peer
 from workstation.io.pacs.receiver import Receiver, ReceiverOptions
-from workstation.io.pacs.retrieve import SeriesKey, retrieve
+from workstation.io.pacs.retrieval import SeriesKey
+from workstation.io.pacs.retrieve import retrieve
 from workstation.io.pacs.send import send
 
 PATH = "/usr/bin:/usr/sbin:/usr/local/bin"

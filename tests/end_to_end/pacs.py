@@ -48,7 +48,8 @@ class Pacs:
     def __init__(self, folder: Path) -> None:
         values = web_settings()
         self.files = _fill(folder, Settings().study)
-        self._running: Running = start_orthanc(folder, free_port(), **values)
+        self.receive_port = free_port()
+        self._running: Running = start_orthanc(folder, self.receive_port, **values)
         self.peer = self._running.peer
         self.url = f"http://127.0.0.1:{values['HttpPort']}/dicom-web"
         every = [path for paths in self.files.values() for path in paths]

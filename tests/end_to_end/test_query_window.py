@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from workstation.core.errors import ModelError
 from workstation.io.pacs import retrieve
 from workstation.io.pacs.patience import Patience
 from workstation.settings import DicomwebPeer, PacsPeer, Settings
+from workstation.tasks.job import cancel_all
 from workstation.ui.study_table import Stage
 
 WAIT = 30_000
@@ -172,6 +174,55 @@ def test_priors_in_one_click(
     photograph(shown, "query-priors")
 
 
+@pytest.mark.parametrize("running", [False, True], ids=["own receiver", "receiver that runs"])
+def test_a_study_sent_by_c_move_comes_into_the_archive_and_opens(
+    qtbot: QtBot,
+    workstation_of: Callable[..., Workstation],
+    settings: Settings,
+    pacs: Pacs,
+    running: bool,
+) -> None:
+    """Orthanc sends to the AE title, host and port that it knows of this program."""
+    settings.pacs_peers[0].retrieve = "move"
+    settings.pacs_port, settings.pacs_receive = pacs.receive_port, running
+    workstation = workstation_of(engine=no_model, settings=settings)
+    receiving = workstation.querying.connecting.receiving
+    qtbot.waitUntil(lambda: (receiving.borrowed() is not None) is running, timeout=WAIT)
+    workstation.querying.toggle()
+    look_for(qtbot, workstation, accession_number="A-9.1")
+    found(qtbot, workstation, 1)
+    table = workstation.query.table
+    table.selectRow(0)
+    with qtbot.waitSignal(workstation.opening.loaded, timeout=WAIT):
+        qtbot.keyClick(table, Qt.Key.Key_Return)
+    assert workstation.reading.volume.series.count == NOW
+    assert cells(workstation, 8) == ["in the archive"]
+    assert archived(settings) == {"Chest follow-up": NOW}
+    assert not list(settings.data_folder.rglob("*.dcm.part"))
+
+
+def test_c_move_to_a_port_that_the_pacs_does_not_know_stays_incomplete(
+    qtbot: QtBot,
+    workstation_of: Callable[..., Workstation],
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(retrieve, "Patience", lambda: Patience(attempts=1, pause=0.05))
+    settings.pacs_peers[0].retrieve = "move"
+    settings.pacs_port = free_port()
+    workstation = workstation_of(engine=no_model, settings=settings)
+    workstation.querying.toggle()
+    look_for(qtbot, workstation, accession_number="A-9.3")
+    found(qtbot, workstation, 1)
+    workstation.query.table.selectRow(0)
+    push(qtbot, workstation.query, "Retrieve")
+    row = workstation.query.table.rows[0]
+    qtbot.waitUntil(lambda: row.stage is Stage.INCOMPLETE, timeout=60_000)
+    assert row.arrived == 0
+    assert archived(settings) == {}
+    assert "retrieved in part only: 0 of 6" in texts(workstation.window)
+
+
 def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
     qtbot: QtBot,
     workstation_of: Callable[..., Workstation],
@@ -196,7 +247,18 @@ def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
     qtbot.waitUntil(lambda: row.stage is Stage.INCOMPLETE, timeout=WAIT)
     assert 0 < row.arrived < NOW
     assert cells(workstation, 8) == [f"⚠ INCOMPLETE {row.arrived} of {NOW}"]
-    assert archived(settings) == {}, "no part comes into the archive"
+    assert archived(settings) == {"Chest follow-up": row.arrived}
+    workstation.archive.archiving.toggle()
+    listed = workstation.archive.archiving.panel.rows
+    qtbot.waitUntil(lambda: bool(listed.rows), timeout=WAIT)
+    here = f"{row.arrived} of {NOW}"
+    assert listed.index(0, 5).data() == here
+    assert listed.index(0, 6).data() == "unread · incomplete"
+    photograph(workstation, "worklist-incomplete")
+    with qtbot.waitSignal(workstation.opening.loaded, timeout=WAIT):
+        workstation.archive.archiving.open_study(listed.rows[0])
+    assert f"INCOMPLETE {here}" in texts(workstation.window.strip)
+    assert "This study is incomplete" in texts(workstation.window)
     with qtbot.waitSignal(workstation.opening.loaded, timeout=WAIT):
         push(qtbot, workstation.query, "Open")
     badges = texts(workstation.window.strip)
@@ -208,6 +270,9 @@ def test_a_link_that_breaks_leaves_an_incomplete_study_that_resumes(
     qtbot.waitUntil(lambda: row.stage is Stage.KEPT, timeout=WAIT)
     assert row.arrived == NOW > before
     assert archived(settings) == {"Chest follow-up": NOW}
+    workstation.archive.archiving.toggle()
+    qtbot.waitUntil(lambda: listed.index(0, 5).data() == str(NOW), timeout=WAIT)
+    assert listed.index(0, 6).data() == "unread"
 
 
 def test_cancelled_and_gone_on_by_dicomweb_with_a_login(
@@ -281,6 +346,25 @@ def test_silence_stops_no_window_and_is_cancelled(
         assert "asking" not in texts(workstation.query)
 
 
+@pytest.mark.parametrize("peer", ["hall", "hall web"])
+def test_closing_does_not_wait_for_a_silent_peer(
+    qtbot: QtBot, workstation_of: Callable[..., Workstation], settings: Settings, peer: str
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        settings.pacs_peers[0].port = silent.getsockname()[1]
+        web = settings.dicomweb_peers[0]
+        web.url, web.login = f"http://127.0.0.1:{silent.getsockname()[1]}/dicom-web", "none"
+        workstation = workstation_of(engine=no_model, settings=settings)
+        workstation.querying.toggle()
+        look_for(qtbot, workstation, peer, patient_name="Phantom")
+        qtbot.wait(1000)
+        assert f"asking {peer}" in texts(workstation.query)
+        began = time.monotonic()
+        workstation.window.close()
+        assert time.monotonic() - began < 2.0
+        assert cancel_all(0), "nothing is left behind that waits for it"
+
+
 def test_without_a_peer_the_panel_says_how_to_add_one(
     qtbot: QtBot, workstation_of: Callable[..., Workstation], tmp_path: Path
 ) -> None:
@@ -288,6 +372,9 @@ def test_without_a_peer_the_panel_says_how_to_add_one(
     qtbot.keyClick(workstation.window, Qt.Key.Key_F8)
     qtbot.waitUntil(workstation.query.isVisible)
     assert "No PACS is set up yet" in texts(workstation.query)
+    push(qtbot, workstation.query, "Set up a PACS …")
+    assert workstation.querying.connecting.configuring.dialog.isVisible()
+    workstation.querying.connecting.configuring.dialog.reject()
     photograph(workstation, "query-none")
     workstation.window.resize(QSize(1280, 720))
     push(qtbot, workstation.query, "Close")

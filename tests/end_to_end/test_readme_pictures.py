@@ -20,7 +20,7 @@ from workstation.archive.report_archive import ReportArchive
 from workstation.core.display import Window
 from workstation.core.session import Pane
 from workstation.core.study import Patient
-from workstation.settings import PacsPeer, Settings
+from workstation.settings import DicomwebPeer, PacsPeer, Settings
 
 
 @pytest.fixture
@@ -175,3 +175,34 @@ def test_picture_of_the_pacs(
     workstation.query.table.selectRow(0)
     qtbot.wait(1500)
     assert _colours(keep(workstation, "pacs")) > 50
+
+
+def test_picture_of_the_pacs_settings(
+    qtbot: QtBot,
+    workstation_of: Callable[..., Workstation],
+    settings: Settings,
+    keep: Callable[[Workstation, str], QImage],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    settings.pacs_peers = [
+        PacsPeer(name="hospital", ae_title="PACS", host="pacs.example.org", port=104),
+        PacsPeer(name="emergency room", ae_title="ER_PACS_TOO_LONG", host="er.example.org"),
+    ]
+    settings.dicomweb_peers = [
+        DicomwebPeer(name="archive", url="https://pacs.example.org/web", login="token")
+    ]
+    workstation = workstation_of(settings=settings)
+    workstation.querying.connecting.configuring.open()
+    page = workstation.querying.connecting.configuring.dialog
+    page.peers.list.setCurrentRow(1)
+    page.peers.forms["node"].line("ae_title").setText("ER_PACS_IS_TOO_LONG")
+    picture = page.grab().toImage()
+    folder = Path(os.environ.get("TOMOSCRIBE_PICTURES", tmp_path))
+    assert picture.save(str(folder / "pacs_settings.png"))
+    assert _colours(picture) > 20
+    page.peers.forms["node"].line("ae_title").setText("ER_PACS")
+    page.reject()
+    page.reject()
+    assert not page.isVisible()

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import textwrap
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -40,6 +41,44 @@ def _run(repository: Path, tmp_path: Path, program: str, **environment: str) -> 
         env={**os.environ, "TOMOSCRIBE_DATA_FOLDER": str(tmp_path), **environment},
     )  # fmt: skip
     return told.returncode, told.stdout + told.stderr
+
+
+CLOSING = """
+    import socket, sys, time
+    import workstation.start
+    from PySide6.QtCore import QTimer
+    from workstation.settings import PacsPeer
+
+    silent = socket.create_server(("127.0.0.1", 0))
+
+    def after_start(desk):
+        port = silent.getsockname()[1]
+        desk._settings.pacs_peers.append(
+            PacsPeer(name="silent", ae_title="MUTE", host="127.0.0.1", port=port)
+        )
+        desk.query.form.peer.addItem("silent")
+        desk.query.form.fields["patient_name"].setText("A")
+        desk.pump.loaded.connect(lambda info: ask(desk))
+
+    def ask(desk):
+        desk.querying.search()
+        QTimer.singleShot(1500, lambda: close(desk))
+
+    def close(desk):
+        print("busy", desk.querying.is_busy, time.time(), flush=True)
+        desk.window.close()
+
+    if __name__ == "__main__":
+        sys.exit(workstation.start.run([], after_start))
+"""
+
+
+def test_the_program_ends_although_a_peer_says_nothing(repository: Path, tmp_path: Path) -> None:
+    code, told = _run(repository, tmp_path, CLOSING, TOMOSCRIBE_MODEL_HOST="thread")
+    ended = time.time()
+    word, busy, began = told.split()
+    assert (code, word, busy) == (0, "busy", "True")
+    assert ended - float(began) < 3.0, "closing and leaving the interpreter"
 
 
 @pytest.mark.parametrize(("host", "has_torch"), [("thread", True), ("process", False)])

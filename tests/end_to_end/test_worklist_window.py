@@ -223,12 +223,51 @@ def test_what_the_model_wrote_is_kept_with_its_weights(qtbot: QtBot, opened: Wor
     assert answer.provenance["question"] == "Is there a pleural effusion?"
     assert answer.provenance["text"]
     assert answer.created_utc > draft.created_utc
+    assert {draft.provenance["outcome"], answer.provenance["outcome"]} == {"done"}
     opened.report.sign()
     assert any("not accepted yet" in text for text in opened.notifications.texts)
     assert "report signed" not in _audited(opened)
     row = _listed(qtbot, opened, 1)[0]
     qtbot.waitUntil(lambda: _rows(opened)[0].status == "drafted", timeout=20_000)
     assert row.study_key == key
+
+
+def test_a_cancelled_draft_is_kept_as_cancelled_with_what_was_written(
+    qtbot: QtBot, opened: Workstation, tmp_path: Path
+) -> None:
+    """By Cancel, by another study in the middle of it, and by closing the window."""
+    key, archive = opened.reading.volume.series.study_key, opened.archive.archive
+    report = opened.report
+    opened.draft()
+    qtbot.waitUntil(lambda: len(report.session.report.text) > 20, timeout=30_000)
+    opened.cancel()
+    qtbot.waitUntil(lambda: len(records.model_runs(archive, key)) == 1, timeout=10_000)
+    (run,) = records.model_runs(archive, key)
+    assert run.provenance["outcome"] == "cancelled"
+    assert run.provenance["kind"] == "draft"
+    assert run.provenance["weights_sha256"] == opened.consulting.info.weights_sha256
+    assert run.provenance["tokens"] > 0
+    assert len(run.provenance["text"]) > 20
+    assert run.provenance["text"].strip() in report.session.report.text
+    assert run.run_id == report.session.report.runs[0].id
+    first = opened.reading.volume
+    with qtbot.waitSignal(opened.opening.loaded, timeout=30_000):
+        opened.opening.open_paths([_scan(tmp_path / "in")])
+    other = opened.reading.volume.series.study_key
+    assert other != key
+    opened.consulting.ask("Is there a pleural effusion?")
+    opened.opening._show(first)  # the first slice of a study that was chosen meanwhile
+    qtbot.waitUntil(lambda: len(records.model_runs(archive, other)) == 1, timeout=10_000)
+    assert records.model_runs(archive, other)[0].provenance["outcome"] == "cancelled"
+    assert len(records.model_runs(archive, key)) == 1
+    qtbot.waitUntil(lambda: report.session is not None, timeout=10_000)
+    qtbot.waitUntil(lambda: not opened.pump.is_busy, timeout=10_000)
+    opened.draft()
+    assert opened.consulting.is_busy
+    opened.window.close()
+    last = records.model_runs(archive, key)[-1]
+    assert (last.provenance["outcome"], last.provenance["kind"]) == ("cancelled", "draft")
+    assert last.run_id != run.run_id
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])

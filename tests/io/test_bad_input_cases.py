@@ -27,6 +27,8 @@ case  test
 17    test_a_sign_in_the_codestream_that_the_header_denies_is_refused
 17    test_a_codestream_without_sign_follows_the_header_s
 17    test_signed_values_under_an_unsigned_header_are_refused
+17    test_unsigned_values_under_a_signed_header_are_flagged
+17    test_no_real_scan_is_said_to_have_a_wrong_sign
 18    test_palette_colour_in_a_ct_is_viewable_but_not_for_the_model
 18    test_colour_is_shown_as_grey
 18    test_float_pixels_are_refused

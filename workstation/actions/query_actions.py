@@ -1,4 +1,4 @@
-"""The PACS: search, a patient's priors, cancel."""
+"""The PACS: search, a patient's priors, cancel, settings."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class QueryDesk:
     has_patient: Callable[[], bool]
     cancel: Callable[[], None]
     is_busy: Callable[[], bool]
+    settings: Callable[[], None]
 
 
 def query_actions(desk: QueryDesk) -> tuple[Action, ...]:
@@ -29,4 +30,5 @@ def query_actions(desk: QueryDesk) -> tuple[Action, ...]:
             desk.has_patient,
         ),
         Action("pacs.cancel", "Cancel the retrieval", desk.cancel, (), desk.is_busy),
+        Action("pacs.settings", "PACS settings …", desk.settings, ("Ctrl+Alt+P",)),
     )  # fmt: skip

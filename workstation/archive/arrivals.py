@@ -26,7 +26,8 @@ class NewFile:
 class NewSeries:
     """A series to import as its headers tell; ``study_key`` is that of reports.
 
-    ``missing`` images are known not to be among its files.
+    ``missing`` images are known from its geometry not to be among its files; ``expected`` is how
+    many the series has, as a PACS said, None where nobody did. Without files it is awaited.
     """
 
     study_key: str
@@ -42,6 +43,7 @@ class NewSeries:
     number: int | None = None
     body_part: str = ""
     missing: int = 0
+    expected: int | None = None
 
     @property
     def key(self) -> str:
@@ -58,9 +60,13 @@ class NewSeries:
 
 @dataclass
 class Added:
-    """What became of files: counts, and sentences for what the reader must know."""
+    """What became of files: counts, and sentences for what the reader must know.
+
+    ``studies`` got something new; ``known`` had some of the files already.
+    """
 
     studies: set[int] = field(default_factory=set)
+    known: set[int] = field(default_factory=set)
     files: int = 0
     duplicates: int = 0
     conflicts: int = 0
@@ -72,6 +78,7 @@ class Added:
     def add(self, other: Added) -> None:
         """Take the counts of another into this one."""
         self.studies |= other.studies
+        self.known |= other.known
         for name in ("files", "duplicates", "conflicts", "illegal", "restored"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.skipped += other.skipped

@@ -13,6 +13,7 @@ from workstation.archive import audit_trail
 from workstation.archive.archive import Archive
 from workstation.archive.arrivals import Added, NewFile, NewSeries
 from workstation.archive.file_store import Content
+from workstation.archive.plain_values import day, plain, small
 from workstation.archive.schema import (
     instance,
     patient,
@@ -24,6 +25,7 @@ from workstation.archive.schema import (
     study,
 )
 from workstation.archive.search_words import index_study
+from workstation.archive.wholeness import note_missing
 
 _SOME = 400
 
@@ -50,14 +52,16 @@ class Entry:
         for content_hash in known:
             fresh.pop(content_hash, None)
         self._added.duplicates = len(files) - len(fresh)
-        self._restore({row.study_id for row in known.values()})
-        if not fresh:
+        self._added.known |= {row.study_id for row in known.values()}
+        self._restore(self._added.known)
+        if not fresh and not self._is_awaited():
             self._complete(len({content.sha256 for _, content in files}))
             return
         study_id = self._study(now)
         series_id = self._series(study_id)
         self._instances(series_id, list(fresh.values()))
-        self._note_missing(series_id, len({content.sha256 for _, content in files}))
+        seen = len({content.sha256 for _, content in files})
+        note_missing(self._connection, series_id, self._new, seen)
         self._count(study_id)
         index_study(self._connection, study_id)
         self._added.files = len(fresh)
@@ -87,7 +91,7 @@ class Entry:
         if file.copy:
             values = {"kept": "copy", "path": "", "suffix": file.suffix}
         elif not Path(row.path).exists():
-            values = {"path": _plain(str(file.path.absolute()))}
+            values = {"path": plain(str(file.path.absolute()))}
         else:
             return
         self._connection.execute(
@@ -122,10 +126,10 @@ class Entry:
         row = {
             "study_key": new.study_key,
             "patient_id": self._patient(),
-            "uid": _plain(new.study_uid),
-            "date": _day(new.date),
-            "accession": _plain(new.accession),
-            "description": _plain(new.study_description),
+            "uid": plain(new.study_uid),
+            "date": day(new.date),
+            "accession": plain(new.accession),
+            "description": plain(new.study_description),
             "modalities": "",
             "status": self._status(),
             "series_count": 0,
@@ -161,10 +165,10 @@ class Entry:
             return int(found)
         row = {
             "patient_key": key,
-            "name": _plain(new.patient.name),
-            "identity": _plain(new.patient.id),
-            "birth_date": _day(new.patient.birth_date),
-            "sex": _plain(new.patient.sex),
+            "name": plain(new.patient.name),
+            "identity": plain(new.patient.id),
+            "birth_date": day(new.patient.birth_date),
+            "sex": plain(new.patient.sex),
         }
         return self._made(patient, row)
 
@@ -173,7 +177,17 @@ class Entry:
         found = self._connection.scalar(
             sa.select(series.c.id).where(series.c.series_key == new.key)
         )
+        facts = {
+            "modality": plain(new.modality),
+            "description": plain(new.description),
+            "number": small(new.number),
+            "date": day(new.date),
+            "body_part": plain(new.body_part),
+        }
         if found is not None:
+            empty = sa.exists().where(instance.c.series_id == series.c.id)
+            change = sa.update(series).where(series.c.id == found, ~empty).values(**facts)
+            self._connection.execute(change)  # so far it was only awaited
             return int(found)
         if new.uid and self._other(series.c.uid, new.uid):
             self._added.notices.append(
@@ -182,13 +196,11 @@ class Entry:
         row = {
             "study_id": study_id,
             "series_key": new.key,
-            "uid": _plain(new.uid),
-            "modality": _plain(new.modality),
-            "description": _plain(new.description),
-            "number": _small(new.number),
-            "date": _day(new.date),
-            "body_part": _plain(new.body_part),
+            "uid": plain(new.uid),
+            **facts,
             "missing": 0,
+            "gaps": 0,
+            "expected": 0,
         }
         return self._made(series, row)
 
@@ -205,39 +217,33 @@ class Entry:
                 {
                     "series_id": series_id,
                     "content": content.sha256,
-                    "uid": _plain(file.uid),
-                    "sop_class": _plain(file.sop_class),
-                    "number": _small(file.number),
+                    "uid": plain(file.uid),
+                    "sop_class": plain(file.sop_class),
+                    "number": small(file.number),
                     "conflict": int(conflict),
                 }
             )
-        self._connection.execute(sa.insert(stored_file), stored)
-        self._connection.execute(sa.insert(instance), rows)
+        if rows:
+            self._connection.execute(sa.insert(stored_file), stored)
+            self._connection.execute(sa.insert(instance), rows)
 
     def _complete(self, seen: int) -> None:
         """Take note where all of a series, come again, is known to be more or less whole."""
         query = sa.select(series.c.id, series.c.study_id)
         row = self._connection.execute(query.where(series.c.series_key == self._new.key)).first()
-        if row is not None and self._note_missing(row.id, seen):
+        if row is not None and note_missing(self._connection, row.id, self._new, seen):
             self._count(row.study_id)
 
-    def _note_missing(self, series_id: int, seen: int) -> bool:
-        """Keep how many images are missing; where this is but a part, the worse of the two."""
-        count = sa.select(sa.func.count()).where(instance.c.series_id == series_id)
-        known = sa.select(series.c.missing).where(series.c.id == series_id)
-        before = self._connection.scalar(known) or 0
-        whole = seen >= (self._connection.scalar(count) or 0)
-        missing = self._new.missing if whole else max(before, self._new.missing)
-        if missing == before:
-            return False
-        changed = sa.update(series).where(series.c.id == series_id).values(missing=missing)
-        self._connection.execute(changed)
-        return True
+    def _is_awaited(self) -> bool:
+        """Whether nothing of it came, and nothing of it is known yet."""
+        known = sa.select(series.c.id).where(series.c.series_key == self._new.key)
+        awaited = bool(self._new.expected) and not self._new.files
+        return awaited and self._connection.execute(known).first() is None
 
     def _taken_uids(self, uids: list[str]) -> set[str]:
         found: set[str] = set()
         for start in range(0, len(uids), _SOME):
-            some = [_plain(uid) for uid in uids[start : start + _SOME]]
+            some = [plain(uid) for uid in uids[start : start + _SOME]]
             query = sa.select(instance.c.uid).where(instance.c.uid.in_(some))
             found |= set(self._connection.scalars(query))
         return found
@@ -265,7 +271,7 @@ class Entry:
         self._connection.execute(sa.update(study).where(study.c.id == study_id).values(**values))
 
     def _other(self, column: sa.Column[str], uid: str) -> bool:
-        query = sa.select(column).where(column == _plain(uid)).limit(1)
+        query = sa.select(column).where(column == plain(uid)).limit(1)
         return self._connection.execute(query).first() is not None
 
     def _made(self, table: sa.Table, row: dict[str, Any]) -> int:
@@ -278,23 +284,7 @@ def _stored(file: NewFile, content: Content) -> dict[str, Any]:
         "content": content.sha256,
         "kept": "copy" if file.copy else "reference",
         "suffix": file.suffix,
-        "path": "" if file.copy else _plain(str(file.path.absolute())),
+        "path": "" if file.copy else plain(str(file.path.absolute())),
         "size": content.size,
         "mtime_ns": content.mtime_ns,
     }
-
-
-def _plain(text: str) -> str:
-    """Text that every database takes: no NUL, nothing that UTF-8 cannot say."""
-    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
-
-
-def _small(number: int | None) -> int | None:
-    return number if number is not None and abs(number) < 2**31 else None
-
-
-def _day(text: str) -> str:
-    """Write DICOM's ``20260203`` as ``2026-02-03``; what is no day stays as it is."""
-    if len(text) == 8 and text.isascii() and text.isdigit():
-        return f"{text[:4]}-{text[4:6]}-{text[6:]}"
-    return _plain(text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-SCHEMA = 6
+SCHEMA = 7
 
 metadata = sa.MetaData()
 
@@ -88,6 +88,8 @@ study = sa.Table(
     _number("conflicts"),
 )
 
+# ``gaps`` are the images that its geometry shows to be missing; ``expected`` is how many a PACS
+# said there are, 0 where none did; ``missing`` is the worse of what follows from the two.
 series = sa.Table(
     "series",
     metadata,
@@ -101,6 +103,8 @@ series = sa.Table(
     _text("date"),
     _text("body_part"),
     _number("missing"),
+    _number("gaps"),
+    _number("expected"),
 )
 
 # ``kept`` is "copy" (in the store) or "reference" (where ``path`` says).

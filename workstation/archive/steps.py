@@ -114,8 +114,14 @@ _MEASUREMENT_VERSIONS: tuple[Statement, ...] = (
             CASE WHEN deleted_utc IS NULL THEN 0 ELSE 1 END FROM measurement""",
 )
 
+_EXPECTED: tuple[Statement, ...] = (
+    "ALTER TABLE series ADD COLUMN gaps INTEGER NOT NULL DEFAULT 0",
+    "ALTER TABLE series ADD COLUMN expected INTEGER NOT NULL DEFAULT 0",
+    "UPDATE series SET gaps = missing",
+)
+
 # Version 1 is what the program began with; each further one is a step from the one before.
 STEPS: tuple[tuple[Statement, ...], ...] = (
     _REPORTS, _ONE_DRAFT_PER_WINDOW, _STUDIES, _SEARCH, _SIGNED_AND_INCOMPLETE,
-    _MEASUREMENT_VERSIONS,
+    _MEASUREMENT_VERSIONS, _EXPECTED,
 )  # fmt: skip

@@ -18,7 +18,10 @@ from workstation.core.errors import ConflictError, InputError
 
 @dataclass(frozen=True)
 class StoredSeries:
-    """A series with its files, by number and instance."""
+    """A series with its files, by number and instance.
+
+    ``expected`` is how many a PACS said there are; 0 where none did.
+    """
 
     id: int
     uid: str
@@ -26,6 +29,7 @@ class StoredSeries:
     description: str
     number: int | None
     files: tuple[Path, ...]
+    expected: int = 0
 
 
 def find(archive: Archive, study_id: int) -> WorklistRow:
@@ -57,7 +61,9 @@ def series_of(archive: Archive, study_id: int) -> tuple[StoredSeries, ...]:
         for row in connection.execute(query):
             found.setdefault(row.id, (row, []))[1].append(path_of(archive, row))
     return tuple(
-        StoredSeries(row.id, row.uid, row.modality, row.description, row.number, tuple(files))
+        StoredSeries(
+            row.id, row.uid, row.modality, row.description, row.number, tuple(files), row.expected
+        )
         for row, files in found.values()
     )
 

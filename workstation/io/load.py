@@ -19,7 +19,7 @@ from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, ScannedSlice
 from workstation.io.grid import GridPlan, plan_grid
 from workstation.io.pool import Outcome, WorkerPool
-from workstation.io.remarks import COLOUR, NO_RESCALE
+from workstation.io.remarks import COLOUR, NO_RESCALE, as_notice
 from workstation.io.resample import AIR, blended, shifted
 from workstation.io.shared import SharedBlock
 from workstation.io.syntaxes import takes_long
@@ -205,7 +205,7 @@ class _Loading:
         notices = [_failure_notice(self.failed, total)] if self.failed else []
         for remark, count in self.remarks.items():
             where = "" if count == int(self.read.sum()) else f" ({count} of {total} slices)"
-            notices.append(Notice(f"{remark[0].upper()}{remark[1:]}{where}.", Severity.INFO))
+            notices.append(as_notice(remark, where))
         return notices
 
 

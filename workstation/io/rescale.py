@@ -12,12 +12,11 @@ from pydicom.dataset import Dataset
 
 from workstation.core.errors import DecodeError
 from workstation.io.header import number, numbers, text, value_of
-from workstation.io.remarks import NO_RESCALE
+from workstation.io.remarks import NO_RESCALE, SIGN
 from workstation.io.resample import AIR
+from workstation.io.sign import check_sign, check_unsigned, seems_unsigned
 
 _LOWEST, _HIGHEST = -32768, 32767
-_SEEMS_POSITIVE, _SEEMS_NEGATIVE = 16384, 49152
-_NO_SIGN = "its header says that its values have no sign, but they have"
 
 
 @dataclass(frozen=True)
@@ -99,13 +98,20 @@ def apply_rules(rules: PixelRules, stored: NDArray[Any]) -> Slice:
     DecodeError
         If the header says that the values have no sign, and they have.
     """
-    _check_sign(rules, stored)
+    check_sign(rules.signed, stored)
     pixels = _significant(rules, stored)
     remarks: list[str] = []
     padded = _outside(rules, pixels)
-    _check_plausible(rules, pixels if padded is None else pixels[~padded])
+    if rules.is_ct and not rules.signed and rules.bits == 16:
+        check_unsigned(pixels if padded is None else pixels[~padded])
     if padded is not None and not padded.all():
         pixels = np.where(padded, pixels[~padded].min(), pixels)
+    if (
+        rules.is_ct
+        and rules.signed
+        and (seems_unsigned(pixels, rules.bits, rules.slope, rules.intercept))
+    ):
+        remarks.append(SIGN)
     values = _linear(pixels, rules, remarks)
     if padded is not None and rules.is_ct:
         values[padded] = AIR
@@ -116,24 +122,6 @@ def apply_rules(rules: PixelRules, stored: NDArray[Any]) -> Slice:
     if rules.is_ct and not rules.rescale_said:
         remarks.append(NO_RESCALE)
     return Slice(values, window, tuple(remarks))
-
-
-def _check_sign(rules: PixelRules, stored: NDArray[Any]) -> None:
-    """Refuse values below zero, as some codecs tell them, where the header knows no sign."""
-    if not rules.signed and stored.dtype.kind == "i" and stored.size and stored.min() < 0:
-        raise DecodeError(_NO_SIGN)
-
-
-def _check_plausible(rules: PixelRules, pixels: NDArray[Any]) -> None:
-    """Refuse CT values of 16 bits that lie at both ends of what an unsigned number can hold.
-
-    They are values around zero whose sign the header denies: air would be brighter than bone.
-    """
-    if rules.signed or rules.bits < 16 or not rules.is_ct or not pixels.size:
-        return
-    high = pixels > _SEEMS_NEGATIVE
-    if high.any() and not high.all() and not ((pixels > _SEEMS_POSITIVE) & ~high).any():
-        raise DecodeError(_NO_SIGN)
 
 
 def _significant(rules: PixelRules, stored: NDArray[Any]) -> NDArray[Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
-    QCheckBox,
     QDialog,
     QHBoxLayout,
     QLineEdit,
@@ -13,6 +12,7 @@ from PySide6.QtWidgets import (
 )
 
 from workstation.ui.panel_parts import button, label
+from workstation.ui.tick_box import TickBox
 
 
 class LoginDialog(QDialog):
@@ -33,7 +33,7 @@ class LoginDialog(QDialog):
         self.line = QLineEdit()
         self.line.setEchoMode(QLineEdit.EchoMode.Password)
         self.line.setAccessibleName(heading)
-        self.keep = QCheckBox("Keep it in this computer's keyring")
+        self.keep = TickBox("Keep it in this computer's keyring")
         self.keep.setVisible(can_keep)
         enters, cancels = button("Log in", "", "primary"), button("Cancel")
         enters.clicked.connect(self._on_accepted)

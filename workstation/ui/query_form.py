@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import date
 
 from PySide6.QtCore import Signal, Slot
@@ -49,12 +50,11 @@ class QueryForm(QWidget):
 
     search_requested = Signal()
 
-    def __init__(self, peers: list[str]) -> None:
+    def __init__(self) -> None:
         super().__init__()
         flow = FlowLayout(gap=8)
         self.setLayout(flow)
         self.peer = _Choice()
-        self.peer.addItems(peers)
         self.peer.setMinimumWidth(100)
         self.peer.setAccessibleName("PACS")
         flow.add(_under("PACS", self.peer))
@@ -73,6 +73,13 @@ class QueryForm(QWidget):
         clears.clicked.connect(self.clear)
         flow.add(_under("", self.search))
         flow.add(_under("", clears))
+
+    def show_peers(self, peers: Sequence[str]) -> None:
+        """Offer other PACS; the one that is chosen stays, if it is still there."""
+        chosen = self.peer.currentText()
+        self.peer.clear()
+        self.peer.addItems(list(peers))
+        self.peer.setCurrentText(chosen)
 
     def values(self) -> dict[str, object]:
         """Give what was typed, by the names of a query.

@@ -3,38 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, Signal, Slot
-from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QScrollArea,
     QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
 )
 
-from workstation.ui.panel_parts import RunningLine, WrappedText, as_panel, button, label
+from workstation.ui.panel_parts import RunningLine, as_panel, button, label
 from workstation.ui.query_form import QueryForm
 from workstation.ui.study_table import Stage, StudyRow, StudyTable
 
 _HEIGHT = 290
 _HINT = "Fill in one field or more and search. Then retrieve a study with Return or a double click."
-_NO_PEERS = "No PACS is set up yet. Put one into the settings file and start the program again:"
-_EXAMPLE = """[[pacs_peers]]
-name = "hospital"
-ae_title = "PACS"
-host = "pacs.example.org"
-port = 104
-
-[[dicomweb_peers]]
-name = "hospital web"
-url = "https://pacs.example.org/dicom-web"
-login = "basic"
-user = "reader"
-"""
+_NO_PEERS = "No PACS is set up yet. Add a DICOM node or a DICOMweb service."
 
 
 class QueryPanel(QWidget):
@@ -46,6 +31,8 @@ class QueryPanel(QWidget):
     retrieve_requested(list of StudyRow, bool)
         Which, and whether to open the first when it is there.
     open_requested(StudyRow)
+    settings_requested()
+        Other PACS are to be set up.
     close_requested()
     """
 
@@ -55,12 +42,13 @@ class QueryPanel(QWidget):
     priors_requested = Signal()
     cancel_requested = Signal()
     retry_requested = Signal()
+    settings_requested = Signal()
     close_requested = Signal()
 
-    def __init__(self, peers: Sequence[str], settings_file: Path) -> None:
+    def __init__(self, peers: Sequence[str]) -> None:
         super().__init__()
         as_panel(self)
-        self.form = QueryForm(list(peers))
+        self.form = QueryForm()
         self.table = StudyTable()
         self.running = RunningLine()
         self._hint = label(_HINT, "dim")
@@ -72,22 +60,23 @@ class QueryPanel(QWidget):
             "Priors of the open patient", "similar", "",
             "Find and retrieve all other studies of the patient on screen (Ctrl+Shift+P)",
         )  # fmt: skip
+        sets = button("Settings", "settings", "quiet", "Add, change and test PACS (Ctrl+Alt+P)")
         closes = button("Close", "close", "quiet", "Hide this panel (F8)")
         self._pages = QStackedWidget()
         as_panel(self._pages)
-        for page in (self._hint, self.table, _no_peers(settings_file)):
+        for page in (self._hint, self.table, self._no_peers()):
             page.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Ignored)
             self._pages.addWidget(page)
-        self._lay_out(closes)
-        self._has_peers = bool(peers)
-        self._pages.setCurrentIndex(0 if peers else 2)
-        self.form.setEnabled(self._has_peers)
+        self._lay_out(sets, closes)
+        self._has_peers = False
+        self.show_peers(peers)
         self.form.search_requested.connect(self.search_requested)
         self.table.wanted.connect(self._on_wanted)
         self.table.chosen.connect(self.refresh)
         self._retrieve.clicked.connect(self._on_retrieve)
         self._open.clicked.connect(self._on_open)
         self.priors.clicked.connect(self._on_priors)
+        sets.clicked.connect(self.settings_requested)
         closes.clicked.connect(self._on_close)
         self.running.cancel_requested.connect(self.cancel_requested)
         self.running.retry_requested.connect(self.retry_requested)
@@ -97,7 +86,7 @@ class QueryPanel(QWidget):
         """Ask for some rows of the table and leave the rest to the images."""
         return QSize(super().sizeHint().width(), _HEIGHT)
 
-    def _lay_out(self, closes: QWidget) -> None:
+    def _lay_out(self, *more: QWidget) -> None:
         top = QHBoxLayout()
         top.setContentsMargins(10, 6, 10, 0)
         top.addWidget(self.form, 1)
@@ -107,7 +96,8 @@ class QueryPanel(QWidget):
             buttons.addWidget(one)
         buttons.addStretch(1)
         buttons.addWidget(self._count)
-        buttons.addWidget(closes)
+        for extra in more:
+            buttons.addWidget(extra)
         whole = QVBoxLayout(self)
         whole.setContentsMargins(0, 0, 0, 0)
         whole.setSpacing(6)
@@ -115,6 +105,31 @@ class QueryPanel(QWidget):
         whole.addWidget(self._pages, 1)
         whole.addWidget(self.running)
         whole.addLayout(buttons)
+
+    def show_peers(self, peers: Sequence[str]) -> None:
+        """Offer other PACS; the one that is chosen stays, if it is still there."""
+        self._has_peers = bool(peers)
+        self.form.show_peers(peers)
+        self.form.setEnabled(self._has_peers)
+        if not peers:
+            self._pages.setCurrentIndex(2)
+        elif self._pages.currentIndex() == 2:
+            self._pages.setCurrentIndex(0)
+
+    def _no_peers(self) -> QWidget:
+        """Say that none is set up, and let one be."""
+        page = QWidget()
+        column = QVBoxLayout(page)
+        sets = button("Set up a PACS …", "settings", "primary")
+        sets.clicked.connect(self.settings_requested)
+        hint = label(_NO_PEERS, "dim")
+        hint.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        column.addStretch(1)
+        column.addWidget(hint)
+        column.addWidget(sets, 0, Qt.AlignmentFlag.AlignHCenter)
+        column.addStretch(1)
+        as_panel(page)
+        return page
 
     def show_rows(self, rows: Sequence[StudyRow]) -> None:
         """Show other studies; none while a search begins."""
@@ -181,23 +196,3 @@ class QueryPanel(QWidget):
     @Slot()
     def _on_close(self) -> None:
         self.close_requested.emit()
-
-
-def _no_peers(settings_file: Path) -> QWidget:
-    page = QWidget()
-    column = QVBoxLayout(page)
-    column.setContentsMargins(10, 0, 10, 4)
-    line = QHBoxLayout()
-    copies = button("Copy the example", "copy")
-    copies.clicked.connect(lambda: QGuiApplication.clipboard().setText(_EXAMPLE))
-    line.addWidget(label(f"{_NO_PEERS} {settings_file}", "dim"), 1)
-    line.addWidget(copies, 0, Qt.AlignmentFlag.AlignTop)
-    column.addLayout(line)
-    text = WrappedText()
-    text.setPlainText(_EXAMPLE)
-    column.addWidget(text)
-    column.addStretch(1)
-    scroll = QScrollArea()
-    scroll.setWidgetResizable(True)
-    scroll.setWidget(page)
-    return scroll

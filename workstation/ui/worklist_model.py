@@ -30,7 +30,9 @@ def faults_of(row: WorklistRow) -> str:
     """Say what is wrong with a study's images; empty if nothing is known to be."""
     told = []
     if row.missing:
-        told.append(f"{row.missing} image{'s are' if row.missing > 1 else ' is'} missing")
+        are = "image is" if row.missing == 1 else "images are"
+        here = f"{row.file_count:,} of at least {row.file_count + row.missing:,}"
+        told.append(f"{row.missing:,} {are} missing, {here} are here")
     if row.conflicts:
         carry = "images carry" if row.conflicts > 1 else "image carries"
         told.append(f"{row.conflicts} {carry} the identifier of another one (all are kept)")
@@ -47,13 +49,19 @@ def status_of(row: WorklistRow, now: datetime | None = None) -> str:
     return " · ".join(told)
 
 
+def _counted(row: WorklistRow) -> str:
+    """How many images are here, and of how many where some are known to be missing."""
+    whole = f" of {row.file_count + row.missing:,}" if row.missing else ""
+    return f"{row.file_count:,}{whole}"
+
+
 COLUMNS: tuple[tuple[str, int, Callable[[WorklistRow], str]], ...] = (
     ("Patient", 200, lambda row: shown_name(row.name) or "(no name)"),
     ("ID", 110, lambda row: row.identity),
     ("Date", 104, lambda row: row.date),
     ("Modality", 84, lambda row: row.modalities.replace(" ", ", ")),
     ("Description", 210, lambda row: row.description),
-    ("Images", 70, lambda row: f"{row.file_count:,}"),
+    ("Images", 104, _counted),
     ("Status", 250, status_of),
 )
 """Heading, width in pixels and text of each column."""
@@ -150,6 +158,8 @@ def _side(column: int) -> Qt.AlignmentFlag:
 def _colour(row: WorklistRow, column: int) -> QColor | None:
     if row.deleted_utc is not None:
         return QColor(palette.DIM)
+    if column == _IMAGES and row.missing:
+        return QColor(palette.WARNING)
     if column != _STATUS:
         return None
     return QColor(palette.WARNING if faults_of(row) else _STATUS_COLOURS.get(row.status, ""))
@@ -160,7 +170,7 @@ def _text(row: WorklistRow, column: int) -> str:
 
 
 def _tip(row: WorklistRow, column: int) -> str:
-    return (column == _STATUS and faults_of(row)) or _text(row, column)
+    return (column in (_IMAGES, _STATUS) and faults_of(row)) or _text(row, column)
 
 
 def _sign(row: WorklistRow, column: int) -> QIcon | None:

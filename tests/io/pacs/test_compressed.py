@@ -24,7 +24,8 @@ from workstation.io.dicomweb.send import send as stow
 from workstation.io.dicomweb.session import opened
 from workstation.io.pacs.peer import Peer
 from workstation.io.pacs.receiver import Receiver, ReceiverOptions
-from workstation.io.pacs.retrieve import SeriesKey, retrieve
+from workstation.io.pacs.retrieval import SeriesKey
+from workstation.io.pacs.retrieve import retrieve
 from workstation.io.pacs.send import send
 
 SYNTAXES = {

@@ -33,7 +33,7 @@ from workstation.io.pacs.ledger import Ledger
 from workstation.io.pacs.patience import Patience
 from workstation.io.pacs.peer import Timeouts
 from workstation.io.pacs.query import Query
-from workstation.io.pacs.retrieve import SeriesKey
+from workstation.io.pacs.retrieval import SeriesKey
 
 HASTE = Patience(attempts=2, pause=0.05)
 QUICK = Timeouts(connect=3.0, answer=3.0, network=3.0)
@@ -416,3 +416,41 @@ def test_too_large_an_image_is_refused(peer, studies, tmp_path, never):
         (one,) = retrieving.retrieve(session, [key_of(studies["prior"])], tmp_path, patience=HASTE)
     assert one.arrived == ()
     assert "MiB at once" in one.missing[0].reason
+
+
+def test_what_a_service_takes_only_in_part_is_told_by_file_and_sent_once(
+    serve, studies, tmp_path, never
+):
+    """Of three images it refuses one for good, and is too busy for another at first."""
+    paths = list(studies["prior"].files.values())[:3]
+    uids = [str(pydicom.dcmread(path).SOPInstanceUID) for path in paths]
+    asked = []
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        (uid,) = [one for one in uids if one.encode() in body]
+        asked.append(uid)
+        status, answer = 200, {}
+        if uid == uids[1]:  # "refused, out of resources" of this instance, in an answer of its own
+            item = {"00081155": {"vr": "UI", "Value": [uid]},
+                    "00081197": {"vr": "US", "Value": [0xA700]}}  # fmt: skip
+            status, answer = 202, {"00081198": {"vr": "SQ", "Value": [item]}}
+        if uid == uids[2] and asked.count(uid) == 1:
+            status = 503
+        content = json.dumps(answer).encode()
+        self.send_response(status)
+        self.send_header("Content-Type", "application/dicom+json")
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    peer = WebPeer("busy", serve(do_POST=do_POST), timeouts=QUICK)
+    with opened(peer, "", never) as session:
+        sent = send(
+            session, paths, ledger=Ledger(tmp_path, peer.url, paths),
+            patience=Patience(attempts=3, pause=0.05),
+        )  # fmt: skip
+    assert [path.name for path in sent.taken] == [paths[0].name, paths[2].name]
+    assert [(one.path, one.reason) for one in sent.refused] == [(paths[1], "status A700")]
+    assert [asked.count(uid) for uid in uids] == [1, 1, 2]
+    assert asked.count(uids[0]) == 1, "what was taken is not sent again"

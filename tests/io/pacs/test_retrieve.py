@@ -17,7 +17,8 @@ from workstation.io.pacs.find import Query, find
 from workstation.io.pacs.patience import Patience
 from workstation.io.pacs.priors import retrieve_priors
 from workstation.io.pacs.receiver import Receiver, ReceiverOptions
-from workstation.io.pacs.retrieve import SeriesKey, retrieve, series_of
+from workstation.io.pacs.retrieval import SeriesKey
+from workstation.io.pacs.retrieve import retrieve, series_of
 from workstation.io.pacs.send import send
 from workstation.io.pacs.source import DimseSource
 

@@ -16,7 +16,8 @@ from workstation.io.pacs.contexts import STORAGE
 from workstation.io.pacs.fetch import Basket, Tally
 from workstation.io.pacs.patience import Patience
 from workstation.io.pacs.query import Answer, Query
-from workstation.io.pacs.retrieve import Progress, Retrieval, SeriesKey, bring
+from workstation.io.pacs.retrieval import Progress, Retrieval, SeriesKey, keys_of
+from workstation.io.pacs.retrieve import bring
 from workstation.io.pacs.store import Incoming, InstanceStore
 
 _MOST = 100_000
@@ -76,7 +77,7 @@ def series_of(session: Session, study_uid: str) -> tuple[SeriesKey, ...]:
         Where the peer cannot or does not answer.
     """
     found = search(session, Query("series", study_uid=study_uid), limit=_MOST)
-    return tuple(SeriesKey(study_uid, one.series_uid) for one in found.answers if one.series_uid)
+    return keys_of(study_uid, found.answers)
 
 
 def _as_file(dataset: FileDataset, store: InstanceStore) -> Incoming:

@@ -25,6 +25,7 @@ from workstation.core.errors import (
     PeerRefusedError,
     PeerTimeoutError,
 )
+from workstation.io.dicomweb.dropping import Sockets, dropping
 from workstation.io.dicomweb.peer import MAX_ANSWER, WebPeer
 from workstation.io.header import DAMAGE
 from workstation.io.pacs import quiet
@@ -94,6 +95,8 @@ class Session:
         try:
             yield self.client
         except requests.exceptions.RequestException as error:
+            if self.cancelled.is_set():
+                raise CancelledError("Cancelled.") from None
             raise _told(self.peer, error) from None  # its text holds the address asked, with names
         except _UNREADABLE as error:
             raise PeerRefusedError(
@@ -116,8 +119,8 @@ def opened(peer: WebPeer, secret: str, cancelled: Event) -> Iterator[Session]:
             raise InputError(f"The certificate file {file} does not exist.")
     if peer.login != "none" and not secret:
         raise InputError(f"The peer '{peer.name}' needs a login, and no password is known.")
-    with requests.Session() as http:
-        _dress(http, peer, secret)
+    with requests.Session() as http, dropping(cancelled) as sockets:
+        _dress(http, peer, secret, sockets)
         limits = _Limits(peer, cancelled)
         client = DICOMwebClient(
             peer.url.rstrip("/"),
@@ -130,12 +133,13 @@ def opened(peer: WebPeer, secret: str, cancelled: Event) -> Iterator[Session]:
         yield Session(peer, client, cancelled)
 
 
-def _dress(http: Any, peer: WebPeer, secret: str) -> None:  # noqa: ANN401 - requests has no types
+def _dress(http: Any, peer: WebPeer, secret: str, sockets: Sockets) -> None:  # noqa: ANN401 - requests has no types
     http.trust_env = False  # no proxy, no certificate and no login that the settings do not name
     http.verify = str(peer.authority) if peer.verify and peer.authority else peer.verify
     if peer.certificate is not None:
         http.cert = (str(peer.certificate), str(peer.key)) if peer.key else str(peer.certificate)
     adapter = HTTPAdapter(pool_maxsize=peer.connections, max_retries=0)
+    sockets.watch(adapter)
     http.mount("https://", adapter)
     http.mount("http://", adapter)
     http.auth = _Dress(_authorization(peer, secret))

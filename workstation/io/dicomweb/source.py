@@ -18,7 +18,7 @@ from workstation.io.pacs.find import LIMIT, Found
 from workstation.io.pacs.ledger import Ledger
 from workstation.io.pacs.outgoing import Sent
 from workstation.io.pacs.query import Answer, Query
-from workstation.io.pacs.retrieve import Progress, Retrieval, SeriesKey
+from workstation.io.pacs.retrieval import Progress, Retrieval, SeriesKey
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from threading import Event
+from threading import Event, Thread
 from typing import Any
 
 from pynetdicom import evt
@@ -15,14 +15,20 @@ from pynetdicom.association import Association
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AddressInformation
 
-from workstation.core.errors import NetworkError, PeerRefusedError, PeerTimeoutError
+from workstation.core.errors import (
+    CancelledError,
+    NetworkError,
+    PeerRefusedError,
+    PeerTimeoutError,
+)
 from workstation.io.pacs import quiet
 from workstation.io.pacs.peer import MAX_PDU, Local, Peer
 from workstation.io.pacs.tls import client_context
-from workstation.io.pacs.wire import Opener, StreamProvider, WireSocket, cut
+from workstation.io.pacs.wire import Opener, StreamProvider, WireSocket, cut, drop
 
 __all__ = ["associate", "entity", "lost", "provider", "quiet"]
 
+_WATCH_SECONDS = 0.1
 _REFUSALS = {
     (1, 3): "it does not know this program's AE title {local}",
     (1, 7): "its AE title is not {called}",
@@ -33,10 +39,11 @@ _REFUSALS = {
 
 
 class _Entity(ApplicationEntity):
-    """A requestor whose connections are :class:`WireSocket`."""
+    """A requestor whose connections are :class:`WireSocket`; ``wire`` is the last of them."""
 
     def __init__(self, title: str, opener: Opener | None, cancelled: Event | None) -> None:
         super().__init__(title)
+        self.wire: WireSocket | None = None
         self._opener, self._cancelled = opener, cancelled
 
     def _create_socket(
@@ -48,12 +55,31 @@ class _Entity(ApplicationEntity):
         assoc.dimse = StreamProvider(assoc, self._opener, self._cancelled)
         wire = WireSocket(assoc, address=address)
         wire.tls_args = tls_args
+        self.wire = wire
         return wire
 
+    @contextmanager
+    def droppable(self) -> Iterator[None]:
+        """Drop the connection once waiting is cancelled, while the library waits for the peer."""
+        if self._cancelled is None:
+            yield
+            return
+        done = Event()
+        watch = Thread(target=self._drop_if_cancelled, args=(self._cancelled, done), daemon=True)
+        watch.start()
+        try:
+            yield
+        finally:
+            done.set()
+            watch.join()
 
-def entity(
-    local: Local, opener: Opener | None = None, cancelled: Event | None = None
-) -> ApplicationEntity:
+    def _drop_if_cancelled(self, cancelled: Event, done: Event) -> None:
+        while not done.wait(_WATCH_SECONDS):
+            if cancelled.is_set():
+                drop(self.wire)
+
+
+def entity(local: Local, opener: Opener | None = None, cancelled: Event | None = None) -> _Entity:
     """Make the application entity of this program, with its limits."""
     made = _Entity(local.ae_title, opener, cancelled)
     made.maximum_pdu_size = MAX_PDU
@@ -79,21 +105,27 @@ def associate(
 
     Raises
     ------
+    CancelledError
+        Where ``cancelled`` was set before the peer had answered.
     NetworkError
         PeerRefusedError where it does not want, PeerTimeoutError where it does not answer.
     """
     began = time.monotonic()
+    made = entity(local, opener, cancelled)
     try:
-        assoc = entity(local, opener, cancelled).associate(
-            peer.host, peer.port, list(contexts), peer.ae_title, MAX_PDU, list(roles),
-            tls_args=_encryption(peer),
-            evt_handlers=[(evt.EVT_C_STORE, on_store)] if on_store is not None else [],
-        )  # fmt: skip
+        with made.droppable():
+            assoc = made.associate(
+                peer.host, peer.port, list(contexts), peer.ae_title, MAX_PDU, list(roles),
+                tls_args=_encryption(peer),
+                evt_handlers=[(evt.EVT_C_STORE, on_store)] if on_store is not None else [],
+            )  # fmt: skip
     except OSError as error:
         raise NetworkError(
             f"The peer {peer.shown} was not found: its host is unknown here.", str(error)
         ) from error
     if not assoc.is_established:
+        if cancelled is not None and cancelled.is_set():
+            raise CancelledError("Cancelled.")
         raise _refusal(local, peer, assoc, time.monotonic() - began)
     try:
         yield assoc
@@ -102,7 +134,8 @@ def associate(
         cut(assoc)
         raise
     else:
-        assoc.release()
+        with made.droppable():
+            assoc.release()
     finally:
         provider(assoc).close()
 

@@ -8,7 +8,7 @@ from threading import Event
 
 from workstation.core.errors import InputError
 from workstation.io.pacs.query import Answer, Query
-from workstation.io.pacs.retrieve import Progress, Retrieval
+from workstation.io.pacs.retrieval import Progress, Retrieval
 from workstation.io.pacs.source import Source
 
 

@@ -18,66 +18,10 @@ from workstation.io.pacs.patience import Patience
 from workstation.io.pacs.peer import Local, Peer
 from workstation.io.pacs.query import Answer, Query
 from workstation.io.pacs.receiver import Receiver
+from workstation.io.pacs.retrieval import Failed, Progress, Retrieval, SeriesKey, keys_of
 from workstation.io.pacs.store import InstanceStore, Stored
 
 _MOST = 100_000
-
-
-@dataclass(frozen=True)
-class SeriesKey:
-    """Which series."""
-
-    study_uid: str
-    series_uid: str
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How many instances of a series are here, and of how many."""
-
-    key: SeriesKey
-    arrived: int
-    reported: int | None
-
-
-@dataclass(frozen=True)
-class Failed:
-    """An instance that did not come."""
-
-    sop_uid: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Retrieval:
-    """What became of one series.
-
-    Parameters
-    ----------
-    reported : int or None
-        How many instances the peer says there are; None where it does not say.
-    arrived : tuple of Path
-        Complete files, those of an earlier attempt among them.
-    missing : tuple of Failed
-        What is known not to have come, and why.
-    fault : str
-        The last trouble with the peer, as a sentence.
-    """
-
-    key: SeriesKey
-    folder: Path
-    reported: int | None
-    arrived: tuple[Path, ...]
-    missing: tuple[Failed, ...] = ()
-    attempts: int = 0
-    fault: str = ""
-
-    @property
-    def complete(self) -> bool:
-        """Whether everything that the peer reported is here."""
-        return not self.missing and self.reported is not None and (
-            len(self.arrived) >= self.reported
-        )  # fmt: skip
 
 
 class Carrier(Protocol):
@@ -176,7 +120,7 @@ def bring(
 def series_of(local: Local, peer: Peer, study_uid: str, cancelled: Event) -> tuple[SeriesKey, ...]:
     """Ask for the series of a study."""
     found = find(local, peer, Query("series", study_uid=study_uid), cancelled, limit=_MOST)
-    return tuple(SeriesKey(study_uid, one.series_uid) for one in found.answers if one.series_uid)
+    return keys_of(study_uid, found.answers)
 
 
 @dataclass
@@ -213,7 +157,7 @@ class _Run:
         classes = tuple({one.sop_class for one in found if one.sop_class})
         paths = {uid: self._store.path(key.study_uid, key.series_uid, uid) for uid in uids}
         here = {uid: path for uid, path in paths.items() if path.exists()}
-        want = _Want(key, uids, classes, here, len(uids) or None)
+        want = _Want(key, uids, classes, here, max(len(uids), key.count or 0) or None)
         self._store.note(key.study_uid, key.series_uid, Incomplete(len(here), want.reported))
         return want
 
@@ -288,7 +232,7 @@ class _Run:
         with want.lock:
             want.failed |= dict.fromkeys(tally.failed, "the peer could not send it")
             if not part.sop_uids:
-                want.reported = tally.reported
+                want.reported = max(tally.reported or 0, want.key.count or 0) or None
         return ""
 
     def _note(self, want: _Want, stored: Stored) -> None:

@@ -18,7 +18,7 @@ from workstation.io.pacs.outgoing import Sent
 from workstation.io.pacs.peer import Local, Peer
 from workstation.io.pacs.query import Answer, Query
 from workstation.io.pacs.receiver import Receiver
-from workstation.io.pacs.retrieve import Progress, Retrieval, SeriesKey
+from workstation.io.pacs.retrieval import Progress, Retrieval, SeriesKey
 
 Receiving = Callable[[], AbstractContextManager[Receiver]]
 

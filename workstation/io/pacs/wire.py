@@ -25,7 +25,7 @@ _MAX_COMMAND = 64 * 2**10
 _MAX_IDENTIFIER = 16 * 2**20
 _MAX_WAITING = 64
 _POLL = 0.2
-_CANCEL_GRACE = 2.0
+_CANCEL_GRACE = 1.0
 _QUICK = getattr(socket, "TCP_QUICKACK", None)
 
 
@@ -67,7 +67,9 @@ class WireSocket(AssociationSocket):
         raw.connect(address.as_tuple)
         if self.tls_args:
             context, host = self.tls_args
-            raw = self.socket = context.wrap_socket(raw, server_hostname=host)
+            raw = context.wrap_socket(raw, server_hostname=host, do_handshake_on_connect=False)
+            self.socket = raw  # before the handshake, so that it can be dropped during it
+            raw.do_handshake()
         self._tune(raw)
         self.assoc.requestor.address_info = AddressInformation.from_tuple(raw.getsockname())
         self._is_connected = True
@@ -220,7 +222,11 @@ def take_file(request: object) -> Incoming | None:
 
 def cut(assoc: Association) -> None:
     """End a connection now, whatever its peer does; every wait on it ends too."""
-    wire = assoc.dul.socket
+    drop(assoc.dul.socket)
+
+
+def drop(wire: AssociationSocket | None) -> None:
+    """End a connection that may still be on its way to be one."""
     raw = wire.socket if wire is not None else None
     if raw is not None:
         try:
