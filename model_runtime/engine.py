@@ -173,10 +173,10 @@ class LocalEngine:
         states = yield from self._encodings.states(model, encoded, run.check)
         similarity = None
         if model.contrastive is not None:
-            yield from self._encodings.embedding(model, encoded, run.check)
+            volume = yield from self._encodings.embedding(model, encoded, run.check)
             assert encoded.contrastive is not None
-            vector = _text_embedding(model, words.claim)
-            similarity = Similarity(encoded.contrastive, vector, _normal_embedding(model))
+            vector, normal = _text_embedding(model, words.claim), _normal_embedding(model)
+            similarity = Similarity(encoded.contrastive, vector, normal, volume)
         yield api.Progress(api.Stage.EXPLAIN)
         yield explain(model, states, encoded.input, words, similarity, run.check)
         yield api.Done(self._receipt(run), words.target)

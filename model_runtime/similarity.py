@@ -40,11 +40,19 @@ class Similarity:
     normal : ndarray of float32, shape (width,)
         Mean unit vector of :data:`NORMAL`. Maps are of the similarity to the sentence less
         that to the normal.
+    volume : ndarray of float32, shape (width,)
+        Unit vector of the volume.
     """
 
     finest: Tensor
     sentence: NDArray[np.float32]
     normal: NDArray[np.float32]
+    volume: NDArray[np.float32]
+
+    @property
+    def match(self) -> float:
+        """Similarity of the volume to the sentence less that to the normal."""
+        return float(self.volume @ (self.sentence - self.normal))
 
     @property
     def contrast(self) -> Tensor:

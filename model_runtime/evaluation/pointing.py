@@ -25,7 +25,7 @@ from model_runtime.evaluation.intervals import difference, estimate, mean_of
 from model_runtime.evaluation.m3d import DatasetError
 from model_runtime.evaluation.scoring import embed_captions
 from model_runtime.evaluation.testset import Item
-from model_runtime.evidence import FOCUSED_EXCESS
+from model_runtime.evidence import has_place
 from model_runtime.evidence_maps import cells_touching, focus_of, stride_of
 from model_runtime.phantom.case import Case, Finding
 from model_runtime.phantom.language import finding_sentences
@@ -46,17 +46,21 @@ class Looked:
     """A case with what its maps are made of.
 
     ``finest`` is the contrastive encoder's hidden state of stage 2 (1 × tokens × channels),
-    ``body`` where the volume shows the patient.
+    ``vector`` the volume's unit vector, ``body`` where the volume shows the patient.
     """
 
     case: Case
     finest: Tensor
+    vector: Tensor
     body: Mask
 
 
 @dataclass(frozen=True)
 class Shot:
-    """What became of one map: hits by rule, and the chance of luck by rule and kind."""
+    """What became of one map: hits by rule, and the chance of luck by rule and kind.
+
+    ``focused`` tells whether the program may show the map as a place.
+    """
 
     seed: int
     kind: str
@@ -96,9 +100,10 @@ def _look(model: LoadedModel, item: Item) -> Looked:
 
     assert item.case is not None
     volume = item.volume(model)
-    finest = model.siglip.vision_encoder(volume.to(next(model.siglip.parameters()).device))[FINEST]
+    states = model.siglip.vision_encoder(volume.to(next(model.siglip.parameters()).device))
     body: Mask = binary_fill_holes(volume[0, 0].numpy() > 0)
-    return Looked(item.case, finest, body)
+    vector = model.siglip.project_volume(states[-1])[0]
+    return Looked(item.case, states[FINEST], vector, body)
 
 
 def _shots(
@@ -124,7 +129,7 @@ def _shots(
                 hit(values, mask),
                 hit(_map(model, stranger, vector), mask),
                 random_chance(mask, mine.body),
-                focus_of(values).excess >= FOCUSED_EXCESS,
+                has_place(float(mine.vector.cpu() @ vector), focus_of(values)),
             )
 
 

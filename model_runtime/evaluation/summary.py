@@ -171,9 +171,10 @@ def _evidence(told: Table) -> Iterator[str]:
     yield (
         f"Evidence maps of true sentences against the lesions of {game['cases']} cases, findings "
         f"of more than {game['least mm']:.0f} mm. point: the strongest cell's centre lies in the "
-        "lesion grown by one voxel; cell: the strongest cell touches the lesion.\n"
+        "lesion grown by one voxel; cell: the strongest cell touches the lesion. Told as one "
+        "place: the sentence fits the scan and its map is focused, as the program asks for.\n"
     )
-    rows = {"all": game["all"], "gathered in one place": game["focused"], **game["by finding"]}
+    rows = {"all": game["all"], "told as one place": game["focused"], **game["by finding"]}
     for rule in ("point", "cell"):
         yield f"### Pointing game, {rule} (%)\n"
         yield table(

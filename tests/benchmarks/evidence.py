@@ -66,7 +66,7 @@ class Bench:
         vector, *normal = (
             self.ask(task=api.Task.EMBED_TEXT, text=text)[-1].embedding for text in texts
         )
-        return Similarity(specimen.similar, vector, np.mean(normal, axis=0))
+        return Similarity(specimen.similar, vector, np.mean(normal, axis=0), specimen.vector)
 
     def explained(self, specimen: Specimen, context: str, target: str) -> api.Evidence:
         return explain(

@@ -36,6 +36,7 @@ class Specimen:
     ready: ModelInput
     states: tuple[Tensor, Tensor]
     similar: Tensor
+    vector: NDArray[np.float32]
 
     @property
     def volume(self) -> VolumeInput:
@@ -84,8 +85,10 @@ def specimens(model: LoadedModel, first: int, count: int) -> Iterator[Specimen]:
         grey = torch.from_numpy(ready.grey)[None, None]
         with torch.no_grad():
             states = model.vlm.encoder(grey)
-            similar = model.siglip.vision_encoder(grey)[FINEST]
-        yield Specimen(case, voxels, matrix, ready, (states[-2], states[-1]), similar)
+            similar = model.siglip.vision_encoder(grey)
+            vector = model.siglip.project_volume(similar[-1])[0].numpy()
+        low, high = states[-2:]
+        yield Specimen(case, voxels, matrix, ready, (low, high), similar[FINEST], vector)
 
 
 def cells_on(

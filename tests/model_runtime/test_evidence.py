@@ -15,7 +15,16 @@ from torch import Tensor, nn
 from model_runtime import api
 from model_runtime.answering import StoppedError
 from model_runtime.engine import LocalEngine
-from model_runtime.evidence import GROUNDED_NATS, explain, likelihood_gradients, mean_log_likelihood
+from model_runtime.evidence import (
+    FOCUSED_EXCESS,
+    GROUNDED_NATS,
+    MATCHED,
+    explain,
+    has_place,
+    likelihood_gradients,
+    mean_log_likelihood,
+)
+from model_runtime.evidence_maps import Focus
 from model_runtime.evidence_words import Words, told_tokens
 from model_runtime.phantom.case import sample_case
 from model_runtime.phantom.render import render
@@ -200,6 +209,37 @@ def test_a_model_blind_to_the_image_says_so(engine: LocalEngine, effusion: api.V
     assert "not localised" in evidence.note
 
 
+def test_a_focused_map_of_a_wording_that_does_not_fit_claims_no_place(
+    engine: LocalEngine, effusion: api.VolumeInput, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown = _evidence(engine, effusion, EFFUSION)
+    assert shown.localised
+    monkeypatch.setattr("model_runtime.similarity.Similarity.match", MATCHED - 1e-6)
+    evidence = _evidence(engine, replace(effusion, key="again"), EFFUSION)
+    np.testing.assert_allclose(evidence.maps[0].values, shown.maps[0].values, atol=1e-5)
+    assert evidence.grounded
+    assert not evidence.localised
+    assert evidence.note.endswith("does not find that this wording fits the scan.")
+
+
+@pytest.mark.parametrize(
+    ("match", "excess", "expected"),
+    [
+        (MATCHED, FOCUSED_EXCESS, True),
+        (MATCHED - 0.01, 1.0, False),
+        (1.0, FOCUSED_EXCESS - 0.01, False),
+    ],
+)
+def test_a_place_needs_a_match_and_a_focus(match: float, excess: float, expected: bool) -> None:
+    assert has_place(match, Focus((0, 0, 0), 1.0, excess)) is expected
+
+
+def test_a_match_is_of_the_sentence_less_the_normal() -> None:
+    one, two = np.eye(3, dtype=np.float32)[:2]
+    similarity = Similarity(torch.zeros(1, 1, 1), one, 0.25 * two, 0.6 * one + 0.8 * two)
+    assert similarity.match == pytest.approx(0.6 - 0.2)
+
+
 def test_a_similarity_that_nothing_moves_is_not_localised(
     engine: LocalEngine, effusion: api.VolumeInput, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -209,7 +249,10 @@ def test_a_similarity_that_nothing_moves_is_not_localised(
     assert evidence.grounded
     assert not evidence.localised
     assert all(not drawn.values.any() for drawn in evidence.maps)
-    assert evidence.note == "The model's evidence is not localised."
+    assert evidence.note == (
+        "The model's evidence is not localised. Its contrastive model does not find that this "
+        "wording fits the scan."
+    )
 
 
 def test_without_a_contrastive_model_no_place_is_claimed(
@@ -272,7 +315,9 @@ def test_explaining_stops_between_its_passes(
     states = _states(engine, effusion)
     kept = next(iter(engine._encodings._kept.values()))
     vector = kept.embedding
-    similarity = Similarity(kept.contrastive, vector, 0 * vector) if contrastive else None
+    similarity = (
+        Similarity(kept.contrastive, vector, 0 * vector, vector) if contrastive else None
+    )
     words = Words(engine._model.config.vlm.prompt.report, "", EFFUSION, EFFUSION)
     for allowed in range(steps + 1):
         asked = []
