@@ -86,9 +86,10 @@ def agreed(finer: Tensor, coarser: Tensor) -> Tensor:
 
     The coarser map is taken at the centres of the finer cells, linearly in between: cell ``j`` of a
     stage lies where cell ``j / 2`` of the next does. On 403 findings of more than 15 mm in 150
-    validation phantoms (from seed 100000) the strongest cell is on the finding in 64 %, that of the
-    finer map alone in 58 %; the coarser cell for each finer one in it, without interpolation, and
-    sums in place of products gave 60 to 64 %.
+    validation phantoms (from seed 100000) the strongest cell is on the finding in 88 %, that of the
+    finer map alone in 86 %; of a model whose maps were not learnt in 64 and 58 %. With that one,
+    the coarser cell for each finer one in it, without interpolation, and sums in place of products
+    gave 60 to 64 %.
 
     Parameters
     ----------
@@ -158,7 +159,8 @@ _WORDS = (
     ("in front", "midway front to back", "at the back"),
     ("on the patient's right", "in the midline", "on the patient's left"),
 )
-_LOW, _HIGH = 0.3, 0.65
+_THIRDS = ((0.3, 0.65), (0.3, 0.65), (0.42, 0.58))
+"""Where the middle begins and ends along (z, y, x): only what holds the midline lies in it."""
 
 
 def place_of(cell: Grid, shape: Grid, stage: int) -> str:
@@ -166,6 +168,7 @@ def place_of(cell: Grid, shape: Grid, stage: int) -> str:
     said = []
     for axis in (2, 1, 0):
         share = cell[axis] * stride_of(stage) / max(1, shape[axis] - 1)
-        third = 0 if share < _LOW else 1 if share < _HIGH else 2
+        first, last = _THIRDS[axis]
+        third = 0 if share < first else 1 if share < last else 2
         said.append(_WORDS[axis][third])
     return ", ".join(said)

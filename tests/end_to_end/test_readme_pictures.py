@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QSize
+from PySide6.QtCore import QPoint, QSize, Qt
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -21,6 +21,7 @@ from workstation.core.display import Window
 from workstation.core.session import Pane
 from workstation.core.study import Patient
 from workstation.settings import DicomwebPeer, PacsPeer, Settings
+from workstation.ui.slice_pane import SlicePane
 
 
 @pytest.fixture
@@ -96,6 +97,31 @@ def test_pictures_of_every_job(
     qtbot.waitUntil(lambda: opened.images.beside is not None, timeout=60_000)
     qtbot.wait(1500)
     assert _colours(keep(opened, "similar")) > 50
+
+
+def test_picture_of_measuring(
+    qtbot: QtBot, opened: Workstation, keep: Callable[[Workstation, str], QImage]
+) -> None:
+    opened.window.resize(QSize(1440, 810))
+    opened.reading.window = Window(400, 40)
+    pane = opened.images.pane(Pane.AXIAL)
+    assert isinstance(pane, SlicePane)
+    volume_pane = opened.images.pane(Pane.VOLUME)
+    qtbot.waitUntil(lambda: pane.scene and volume_pane.picture is not None, timeout=60_000)
+    middle = pane.rect().center()
+    for tool, places in (
+        ("length", ((-60, -30), (60, -30))),
+        ("ellipse", ((-110, 20), (-60, 60))),
+        ("angle", ((-20, -100), (20, -70), (60, -100))),
+    ):
+        opened.reading.tool = tool
+        for place in places:
+            qtbot.mouseClick(pane, Qt.MouseButton.LeftButton, pos=middle + QPoint(*place))
+            qtbot.wait(30)
+    opened.reading.tool = ""
+    qtbot.waitUntil(lambda: opened.measured.rows.count() == 3)
+    opened.window.raise_dock("measured")
+    assert _colours(keep(opened, "measure")) > 50
 
 
 # Nobody's names: made up for the picture.

@@ -199,3 +199,10 @@ def test_one_cell_stands_out_and_evenness_does_not() -> None:
 )
 def test_places_in_words(cell: tuple[int, int, int], said: str) -> None:
     assert place_of(cell, (128, 256, 256), 3) == said
+
+
+def test_only_the_cells_that_hold_the_midline_are_said_to_lie_in_it() -> None:
+    """Of six columns the fourth is centred on it, and the third reaches from 25 to 42 %."""
+    said = [place_of((1, 3, x), (48, 96, 96), 2).split(",")[0] for x in range(6)]
+    right, left = "on the patient's right", "on the patient's left"
+    assert said == [right, right, right, "in the midline", left, left]
