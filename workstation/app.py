@@ -170,9 +170,8 @@ class Workstation(QObject):
             is_busy=self._is_busy,
             has_beside=lambda: self.images.beside is not None,
         )
-        own, pacs = self.archive.actions(), self.querying.actions()
-        seen = (*view_actions(self.reading, presets), *self.measuring.actions())
-        actions = (*own, *desk_actions(desk), *pacs, *seen)
+        own, pacs, tools = (x.actions() for x in (self.archive, self.querying, self.measuring))
+        actions = (*own, *desk_actions(desk), *pacs, *view_actions(self.reading, presets), *tools)
         self.window.set_actions(actions)
         self.window.refresh_actions()
         self._keys = ShortcutsOverlay(actions, self.window)

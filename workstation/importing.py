@@ -72,6 +72,13 @@ def import_paths(
         The archive cannot be written; the series before are in it.
     """
     steps = importing(archive, paths, cancelled, pool, copy=copy, expected=expected)
+    return _ended(steps, told)
+
+
+def _ended(
+    steps: Generator[ImportProgress, None, Added], told: Callable[[int, int], None] | None
+) -> Added:
+    """Go through an import to its end, telling each series that is done."""
     done = 0
     while True:
         try:

@@ -97,13 +97,18 @@ def bring_study(
         yield _partly(retrievals)
         return
     added, files = _archived(retrievals, settings, pool, cancelled)
-    if all(one.complete for one in retrievals):
-        for one in retrievals:
-            shutil.rmtree(one.folder, ignore_errors=True)
-        count = sum(len(one.arrived) for one in retrievals)
-        yield Kept(count, files, tuple(added.notices))
-    else:
-        yield replace(_partly(retrievals), notices=tuple(added.notices))
+    yield _outcome(retrievals, files, tuple(added.notices))
+
+
+def _outcome(
+    retrievals: Sequence[Retrieval], files: tuple[Path, ...], notices: tuple[str, ...]
+) -> Kept | Partly:
+    """Tell what is in the archive; what came whole need not wait for a rest."""
+    if not all(one.complete for one in retrievals):
+        return replace(_partly(retrievals), notices=notices)
+    for one in retrievals:
+        shutil.rmtree(one.folder, ignore_errors=True)
+    return Kept(sum(len(one.arrived) for one in retrievals), files, notices)
 
 
 def _folders(folder: Path, keys: Sequence[SeriesKey]) -> tuple[Path, ...]:

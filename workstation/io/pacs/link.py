@@ -110,23 +110,16 @@ def associate(
     NetworkError
         PeerRefusedError where it does not want, PeerTimeoutError where it does not answer.
     """
-    began = time.monotonic()
-    made = entity(local, opener, cancelled)
-    try:
-        with made.droppable():
-            assoc = made.associate(
-                peer.host, peer.port, list(contexts), peer.ae_title, MAX_PDU, list(roles),
-                tls_args=_encryption(peer),
-                evt_handlers=[(evt.EVT_C_STORE, on_store)] if on_store is not None else [],
-            )  # fmt: skip
-    except OSError as error:
-        raise NetworkError(
-            f"The peer {peer.shown} was not found: its host is unknown here.", str(error)
-        ) from error
+    began, made = time.monotonic(), entity(local, opener, cancelled)
+    with _told_where_unknown(peer), made.droppable():
+        assoc = made.associate(
+            peer.host, peer.port, list(contexts), peer.ae_title, MAX_PDU, list(roles),
+            tls_args=_encryption(peer), evt_handlers=_handlers(on_store),
+        )  # fmt: skip
     if not assoc.is_established:
-        if cancelled is not None and cancelled.is_set():
-            raise CancelledError("Cancelled.")
-        raise _refusal(local, peer, assoc, time.monotonic() - began)
+        if cancelled is None or not cancelled.is_set():
+            raise _refusal(local, peer, assoc, time.monotonic() - began)
+        raise CancelledError("Cancelled.")
     try:
         yield assoc
     # Whatever it is, Ctrl+C too, no half-used association may stay open; it is raised on.
@@ -138,6 +131,20 @@ def associate(
             assoc.release()
     finally:
         provider(assoc).close()
+
+
+def _handlers(on_store: Callable[[evt.Event], int] | None) -> list[Any]:
+    return [] if on_store is None else [(evt.EVT_C_STORE, on_store)]
+
+
+@contextmanager
+def _told_where_unknown(peer: Peer) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise NetworkError(
+            f"The peer {peer.shown} was not found: its host is unknown here.", str(error)
+        ) from error
 
 
 def _encryption(peer: Peer) -> tuple[ssl.SSLContext, str] | None:
