@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import dataclasses
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -47,7 +47,8 @@ class Compressed:
         for index in range(3):
             dataset = pydicom.dcmread(pydicom.data.get_testdata_file("CT_small.dcm"))
             dataset.PatientName, dataset.PatientID = "Canary^Yellow", "PC"
-            dataset.StudyInstanceUID, dataset.SeriesInstanceUID = dataclasses.astuple(self.key)
+            dataset.StudyInstanceUID = self.key.study_uid
+            dataset.SeriesInstanceUID = self.key.series_uid
             dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = (
                 uid.generate_uid()
             )
@@ -100,7 +101,7 @@ def test_orthanc_by_store_get_and_move(local, empty_orthanc, series, tmp_path, n
     (one,) = retrieve(local, empty_orthanc.peer, [series.key], tmp_path / "get", never)
     assert one.complete, one.fault
     series.arrived(one.arrived)
-    move = dataclasses.replace(empty_orthanc.peer, retrieve="move")
+    move = replace(empty_orthanc.peer, retrieve="move")
     options = ReceiverOptions(tmp_path / "in", port=receive_port, allowed=(("ORTHANC", ""),))
     with Receiver(options) as receiver:
         (one,) = retrieve(local, move, [series.key], tmp_path / "move", never, receiver=receiver)

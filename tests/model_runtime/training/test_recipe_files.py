@@ -122,5 +122,5 @@ def test_an_exponent_without_a_point_is_a_number(tmp_path: Path) -> None:
 
 
 def test_a_recipe_that_is_not_there_names_those_that_are() -> None:
-    with pytest.raises(RecipeError, match="demo, demo-gpu, published"):
+    with pytest.raises(RecipeError, match="demo, demo-gpu, demo-pointing, published"):
         read_recipe("demon")
