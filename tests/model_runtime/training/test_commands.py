@@ -68,6 +68,31 @@ def test_from_nothing_as_before(typed: Type, run: Path, tmp_path: Path) -> None:
     assert (identity["steps"], identity["seed"], identity["warmup"]) == (2, 3, 50)
 
 
+def test_maps_are_learnt_where_places_were_marked(
+    typed: Type, run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    typed("tokenizer", "--count", 40)
+    recipe, volumes = tmp_path / "points.yaml", tmp_path / "volumes"
+    recipe.write_text("name: points\nobjective:\n  pointing: 1.5\ncontrastive:\n  steps: 1\n")
+    typed("--data", volumes, "render", "--count", 3, "--processes", 1)
+    learn = ("--data", volumes, "contrastive", "--recipe", recipe, *SHORT)
+    with pytest.raises(SystemExit):
+        typed(*learn)
+    assert "the places of case 0 are not in" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        typed("--m3d", volumes, *learn)
+    assert "where findings lie is known of rendered cases only" in capsys.readouterr().err
+    typed("--data", volumes, "render", "--count", 3, "--processes", 1, "--places")
+    typed(*learn)
+    lines = (run / "contrastive/log.jsonl").read_text().splitlines()
+    losses = [json.loads(line) for line in lines]
+    assert len(losses) == 2
+    for told in losses:
+        parts = told["match"] + 40 * told["labels"] + 1.5 * told["pointing"]
+        assert told["loss"] == pytest.approx(parts, rel=1e-3)
+        assert told["pointing"] > 0
+
+
 def test_the_common_space_goes_on_from_another_run_with_this_ones_encoder(
     typed: Type, run: Path
 ) -> None:
