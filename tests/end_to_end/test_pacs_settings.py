@@ -124,7 +124,8 @@ def test_a_node_is_set_up_checked_tested_and_searched_without_a_restart(
     photograph(page, "settings-none")
     push(qtbot, page, "Add DICOM node")
     form = page.peers.forms["node"]
-    assert form.line("name").hasFocus()
+    # Not hasFocus: without a window manager another window may be the active one.
+    assert page.focusWidget() is form.line("name")
     assert not page.saves.isEnabled()
     wrong = {"name": "hall", "ae_title": "AN_AE_TITLE_OF_17", "host": "127.0 .0.1", "port": "70000"}
     type_into(qtbot, form, **wrong, charset="KLINGON", associations="many")
