@@ -40,8 +40,8 @@ def volume_input(volume: Volume) -> api.VolumeInput:
     series = volume.series
     if series.modality == "CT" and not volume.unit:
         raise ModelError(
-            "The values of this series are not Hounsfield units (it was stored as colours), so "
-            "the model is not run. It can be viewed."
+            "The values of this series are not Hounsfield units (it was stored as colours or as "
+            "fractions), so the model is not run. It can be viewed."
         )
     return api.VolumeInput(
         key=volume.key,

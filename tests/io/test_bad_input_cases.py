@@ -31,7 +31,8 @@ case  test
 17    test_no_real_scan_is_said_to_have_a_wrong_sign
 18    test_palette_colour_in_a_ct_is_viewable_but_not_for_the_model
 18    test_colour_is_shown_as_grey
-18    test_float_pixels_are_refused
+18    test_float_pixels_are_viewable_rounded_but_not_for_the_model
+18    test_float_pixels_that_whole_numbers_cannot_show_are_refused
 19    test_order_comes_from_positions_not_names
 20    test_duplicates_without_a_reason_are_never_interleaved
 21    test_missing_slices_stay_empty_and_are_named
@@ -137,14 +138,44 @@ def test_odd_rescales_are_refused_or_said(slope, works, words, make_series, scan
         loaded(series)
 
 
-def test_float_pixels_are_refused(make_series, scanned, loaded):
-    def change(dataset, _k):
-        dataset.FloatPixelData = np.zeros((24, 32), np.float32).tobytes()
-        dataset.BitsAllocated = 32
-        del dataset.PixelData
+def _as_floats(values, keyword="FloatPixelData", bits=32):
+    def change(dataset, k):
+        setattr(dataset, keyword, values[k].astype(f"<f{bits // 8}").tobytes())
+        dataset.BitsAllocated = bits
+        dataset.RescaleSlope, dataset.RescaleIntercept = "2", "-10"
+        for gone in ("PixelData", "BitsStored", "HighBit", "PixelRepresentation"):
+            delattr(dataset, gone)
 
-    (series,) = scanned(make_series(count=1, change=change)).series
-    with pytest.raises(InputError):
+    return change
+
+
+@pytest.mark.parametrize(
+    ("keyword", "bits"), [("FloatPixelData", 32), ("DoubleFloatPixelData", 64)]
+)
+def test_float_pixels_are_viewable_rounded_but_not_for_the_model(
+    keyword, bits, make_series, scanned, loaded
+):
+    values = np.linspace(-500, 700, 2 * 24 * 32).reshape(2, 24, 32)
+    values[0, 3, 5] = np.nan
+    (series,) = scanned(make_series(count=2, change=_as_floats(values, keyword, bits))).series
+    volume = loaded(series)
+    stored = values.astype(f"<f{bits // 8}").astype(np.float64)
+    stored[0, 3, 5] = -507  # becomes air
+    np.testing.assert_array_equal(volume.voxels, np.rint(2 * stored - 10).astype(np.int16))
+    assert any("rounded to whole ones" in notice.text for notice in volume.notices)
+    assert volume.value_unit == ""
+    with pytest.raises(ModelError, match="not Hounsfield units"):
+        volume_input(volume)
+
+
+def test_float_pixels_that_whole_numbers_cannot_show_are_refused(make_series, scanned, loaded):
+    fractions = np.linspace(0, 1, 24 * 32).reshape(1, 24, 32)
+    (series,) = scanned(make_series(count=1, change=_as_floats(fractions))).series
+    with pytest.raises(InputError, match="too close"):
+        loaded(series)
+    nothing = np.full((1, 24, 32), np.nan)
+    (series,) = scanned(make_series(count=1, change=_as_floats(nothing))).series
+    with pytest.raises(InputError, match="none of its floating-point pixels"):
         loaded(series)
 
 
@@ -281,14 +312,14 @@ def test_a_series_of_3000_slices_opens_whole_and_in_order(make_series, scanned, 
     folder = make_series(count=1)
     (template,) = folder.glob("*.dcm")
     dataset = pydicom.dcmread(template)
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.00000"
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.10000"
     dataset.ImagePositionPatient = [-10, -20, "00000.0"]
     pydicom.dcmwrite(template, dataset)
     content = template.read_bytes()
     pixels = content.index(struct.pack("<HH2s", 0x7FE0, 0x0010, b"OW")) + 12
     template.unlink()
     for index in np.random.default_rng(1).permutation(3000):
-        one = content[:pixels].replace(b"1.2.3.00000", b"1.2.3.%05d" % (index + 10000))
+        one = content[:pixels].replace(b"1.2.3.10000", b"1.2.3.%05d" % (index + 10000))
         one = one.replace(b"00000.0", b"%05d.0" % index)
         values = np.full(24 * 32, index, np.uint16)
         (folder / f"{index * 7919 % 3001}.dcm").write_bytes(one + values.tobytes())

@@ -16,8 +16,10 @@ from workstation.core.errors import DecodeError, InputError
 from workstation.core.identifiers import tells_apart
 from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, Frame
+from workstation.io.floats import float_bits
 from workstation.io.header import (
     DAMAGE,
+    is_encapsulated,
     number,
     numbers,
     open_regular,
@@ -53,6 +55,8 @@ PixelPaddingRangeLimit
 """
 SCANNED = (*_SPLITTERS, *_SYNTHETIC_MARKS, *_OTHERS.split())
 _MOST_FRAMES = 20_000
+_WHOLE = (8.0, 16.0)
+"""Bits of pixels that are whole numbers."""
 
 
 def read_headers(item: Message) -> Message:
@@ -63,7 +67,7 @@ def read_headers(item: Message) -> Message:
         syntax = transfer_syntax(dataset)
         size = os.fstat(stream.fileno()).st_size
         try:
-            facts = _facts(path, dataset, size, syntax, _at_pixels(stream, dataset, syntax))
+            facts = _facts(path, dataset, size, syntax, _bits(stream, dataset, syntax))
         except DAMAGE as error:
             raise InputError("its header is damaged", type(error).__name__) from None
         stored = None if facts.trouble else _stored(stream, dataset, syntax)
@@ -79,12 +83,15 @@ def _stored(stream: BinaryIO, dataset: FileDataset, syntax: UID) -> Message | No
     return None if found is None else found.as_message()
 
 
-def _at_pixels(stream: BinaryIO, dataset: FileDataset, syntax: UID) -> bool:
+def _bits(stream: BinaryIO, dataset: FileDataset, syntax: UID) -> tuple[float, ...]:
+    """List how many bits its pixels may have to be shown; empty where it holds no image."""
     if syntax == pydicom.uid.DeflatedExplicitVRLittleEndian:
-        return "Rows" in dataset
+        return _WHOLE if "Rows" in dataset else ()
+    if (bits := float_bits(stream)) and not is_encapsulated(syntax):
+        return (bits,)
     tag = stream.read(4)
     stream.seek(-len(tag), os.SEEK_CUR)
-    return tag[:2] in (b"\xe0\x7f", b"\x7f\xe0")
+    return _WHOLE if tag[:2] in (b"\xe0\x7f", b"\x7f\xe0") else ()
 
 
 def _digest(stream: BinaryIO) -> str:
@@ -95,7 +102,9 @@ def _digest(stream: BinaryIO) -> str:
     return digest.hexdigest()
 
 
-def _facts(path: Path, dataset: FileDataset, size: int, syntax: UID, has_pixels: bool) -> FileFacts:
+def _facts(
+    path: Path, dataset: FileDataset, size: int, syntax: UID, bits: tuple[float, ...]
+) -> FileFacts:
     image_type = tuple(text(dataset, "ImageType").split("\\"))
     marks = " ".join(text(dataset, key) for key in _SYNTHETIC_MARKS)
     instance, series = number(dataset, "InstanceNumber"), number(dataset, "SeriesNumber")
@@ -125,7 +134,7 @@ def _facts(path: Path, dataset: FileDataset, size: int, syntax: UID, has_pixels:
         photometric=text(dataset, "PhotometricInterpretation"),
         samples=int(number(dataset, "SamplesPerPixel") or 1),
         frames=read_frames(dataset),
-        trouble=_trouble(dataset, syntax, has_pixels),
+        trouble=_trouble(dataset, syntax, bits),
         without_meta=not states_syntax(dataset),
     )
 
@@ -136,14 +145,14 @@ def _patient(dataset: Dataset) -> tuple[str, str, str, str, str]:
     return name, identity, birth_date, age, sex
 
 
-def _trouble(dataset: FileDataset, syntax: UID, has_pixels: bool) -> str:
-    if not has_pixels:
+def _trouble(dataset: FileDataset, syntax: UID, bits: tuple[float, ...]) -> str:
+    if not bits:
         return "it holds no image"
     if not (number(dataset, "Rows") and number(dataset, "Columns")):
         return "its header does not say how large the image is"
-    if number(dataset, "BitsAllocated") not in (8.0, 16.0):
-        bits = text(dataset, "BitsAllocated") or "unknown"
-        return f"its pixels have {bits} bits; only 8 and 16 can be shown"
+    if number(dataset, "BitsAllocated") not in bits:
+        told = text(dataset, "BitsAllocated") or "unknown"
+        return f"its pixels have {told} bits; only 8 and 16 can be shown"
     return unknown_syntax(syntax)
 
 

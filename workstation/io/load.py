@@ -19,7 +19,7 @@ from workstation.io.channel import Message
 from workstation.io.facts import FileFacts, ScannedSlice
 from workstation.io.grid import GridPlan, plan_grid
 from workstation.io.pool import Outcome, WorkerPool
-from workstation.io.remarks import COLOUR, NO_RESCALE, as_notice
+from workstation.io.remarks import COLOUR, FLOATS, NO_RESCALE, as_notice
 from workstation.io.resample import AIR, blended, shifted
 from workstation.io.shared import SharedBlock
 from workstation.io.syntaxes import takes_long
@@ -189,7 +189,7 @@ class _Loading:
             available=self.target.available.copy(),
             window=self._window(),
             notices=(*self.series.notices, *plan.notices, *self._notices()),
-            unit="HU" if self.series.modality == "CT" and COLOUR not in self.remarks else "",
+            unit="" if self.series.modality != "CT" or {COLOUR, FLOATS} & {*self.remarks} else "HU",
             approximate=plan.approximate,
             calibrated=plan.calibrated,
             rescaled=NO_RESCALE not in self.remarks,

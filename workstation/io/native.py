@@ -15,6 +15,8 @@ from workstation.core.errors import DecodeError
 from workstation.io.header import number, text, transfer_syntax
 
 _UNDEFINED = 0xFFFFFFFF
+PIXELS = 0x0010
+"""The element of Pixel Data in group 7FE0."""
 
 
 def image_shape(dataset: Dataset) -> tuple[int, ...]:
@@ -38,10 +40,21 @@ def frame_bytes(dataset: Dataset) -> int:
     return size
 
 
-def read_native(stream: BinaryIO, dataset: FileDataset, frame: int) -> NDArray[Any]:
-    """Read an uncompressed frame of a stream that stands at the pixel element."""
+def read_native(
+    stream: BinaryIO,
+    dataset: FileDataset,
+    frame: int,
+    *,
+    element: int = PIXELS,
+    kind: np.dtype[Any] | None = None,
+) -> NDArray[Any]:
+    """Read an uncompressed frame of a stream that stands at the pixel element.
+
+    ``element`` of group 7FE0 it has to be; ``kind`` is that of its values where they are not
+    unsigned integers.
+    """
     syntax, size = transfer_syntax(dataset), frame_bytes(dataset)
-    length = native_length(stream, syntax)
+    length = native_length(stream, syntax, element)
     expected = size * frame_count(dataset)
     if length not in (expected, expected + expected % 2):
         raise DecodeError(
@@ -51,17 +64,17 @@ def read_native(stream: BinaryIO, dataset: FileDataset, frame: int) -> NDArray[A
     data = stream.read(size)
     if len(data) != size:
         raise DecodeError("its pixel data is cut off")
-    return as_array(dataset, data, big=not syntax.is_little_endian)
+    return as_array(dataset, data, big=not syntax.is_little_endian, kind=kind)
 
 
-def native_length(stream: BinaryIO, syntax: UID) -> int:
+def native_length(stream: BinaryIO, syntax: UID, wanted: int = PIXELS) -> int:
     """Length of the pixel element at the stream's position; moves to its value."""
     order = "<" if syntax.is_little_endian else ">"
     head = stream.read(8 if syntax.is_implicit_VR else 12)
     if len(head) < 8:
         raise DecodeError("it holds no image")
     group, element = struct.unpack(order + "HH", head[:4])
-    if (group, element) != (0x7FE0, 0x0010):
+    if (group, element) != (0x7FE0, wanted):
         raise DecodeError("its pixels are not of a kind that can be shown")
     (length,) = struct.unpack(order + "I", head[-4:])
     if length == _UNDEFINED:
@@ -69,10 +82,12 @@ def native_length(stream: BinaryIO, syntax: UID) -> int:
     return int(length)
 
 
-def as_array(dataset: Dataset, data: bytes, *, big: bool) -> NDArray[Any]:
+def as_array(
+    dataset: Dataset, data: bytes, *, big: bool, kind: np.dtype[Any] | None = None
+) -> NDArray[Any]:
     """Give one frame's bytes the shape (rows, columns[, samples])."""
     shape = image_shape(dataset)
-    kind = np.dtype(np.uint8 if number(dataset, "BitsAllocated") == 8 else np.uint16)
+    kind = kind or np.dtype(np.uint8 if number(dataset, "BitsAllocated") == 8 else np.uint16)
     flat = np.frombuffer(data, kind.newbyteorder(">") if big else kind)
     if text(dataset, "PhotometricInterpretation") == "YBR_FULL_422":
         return _upsampled(flat, shape)

@@ -15,6 +15,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, JPEGBaseline8Bit, J
 from workstation.core.errors import DecodeError, InputError
 from workstation.io.channel import Message
 from workstation.io.codecs import decode_frame
+from workstation.io.floats import read_floats
 from workstation.io.header import (
     DAMAGE,
     is_encapsulated,
@@ -75,8 +76,11 @@ def _decode(path: Path, frame: int) -> Slice:
         syntax = transfer_syntax(dataset)
         if unknown := unknown_syntax(syntax):
             raise DecodeError(unknown)
+        packed = is_encapsulated(syntax) or syntax == DeflatedExplicitVRLittleEndian
+        if not packed and (floats := read_floats(stream, dataset, frame)) is not None:
+            return floats
         check_bits(dataset)
-        if is_encapsulated(syntax) or syntax == DeflatedExplicitVRLittleEndian:
+        if packed:
             stored = _compressed(stream, dataset, syntax, frame)
         else:
             stored = read_native(stream, dataset, frame)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from workstation.core.study import Notice, Severity
 
 COLOUR = "a colour image, shown as grey"
+FLOATS = "stored as floating-point numbers, shown rounded to whole ones"
 NO_RESCALE = "no rescale in the header: values may not be Hounsfield units"
 SIGN = (
     "values jump from the highest to below air, as if the header gave them a sign that they do not "

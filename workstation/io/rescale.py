@@ -16,7 +16,8 @@ from workstation.io.remarks import NO_RESCALE, SIGN
 from workstation.io.resample import AIR
 from workstation.io.sign import check_sign, check_unsigned, seems_unsigned
 
-_LOWEST, _HIGHEST = -32768, 32767
+LOWEST, HIGHEST = -32768, 32767
+BEYOND = "values beyond what 16 bits hold are shown as the limit"
 
 
 @dataclass(frozen=True)
@@ -142,11 +143,11 @@ def _significant(rules: PixelRules, stored: NDArray[Any]) -> NDArray[Any]:
 def _linear(pixels: NDArray[Any], rules: PixelRules, remarks: list[str]) -> NDArray[np.int16]:
     slope, intercept = rules.slope, rules.intercept
     if not _fits(pixels, rules):
-        remarks.append("values beyond what 16 bits hold are shown as the limit")
+        remarks.append(BEYOND)
     elif slope == 1.0 and intercept == int(intercept):
         return pixels.view(np.int16) + np.int16(intercept)  # both wrap alike, so no copy first
     exact = pixels * np.float32(slope) if slope != int(slope) else pixels * float(slope)
-    return np.asarray(np.clip(np.rint(exact + intercept), _LOWEST, _HIGHEST), dtype=np.int16)
+    return np.asarray(np.clip(np.rint(exact + intercept), LOWEST, HIGHEST), dtype=np.int16)
 
 
 def _fits(pixels: NDArray[Any], rules: PixelRules) -> bool:
@@ -158,7 +159,7 @@ def _fits(pixels: NDArray[Any], rules: PixelRules) -> bool:
 
 def _inside(values: tuple[int, int], rules: PixelRules) -> bool:
     ends = [value * rules.slope + rules.intercept for value in values]
-    return min(ends) >= _LOWEST and max(ends) <= _HIGHEST
+    return min(ends) >= LOWEST and max(ends) <= HIGHEST
 
 
 def _transformation(dataset: Dataset, groups: list[Dataset]) -> tuple[float, float, bool]:
