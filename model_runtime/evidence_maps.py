@@ -159,7 +159,7 @@ _WORDS = (
     ("in front", "midway front to back", "at the back"),
     ("on the patient's right", "in the midline", "on the patient's left"),
 )
-_THIRDS = ((0.3, 0.65), (0.3, 0.65), (0.42, 0.58))
+_MIDDLE = ((0.3, 0.65), (0.3, 0.65), (0.42, 0.58))
 """Where the middle begins and ends along (z, y, x): only what holds the midline lies in it."""
 
 
@@ -168,7 +168,7 @@ def place_of(cell: Grid, shape: Grid, stage: int) -> str:
     said = []
     for axis in (2, 1, 0):
         share = cell[axis] * stride_of(stage) / max(1, shape[axis] - 1)
-        first, last = _THIRDS[axis]
-        third = 0 if share < first else 1 if share < last else 2
-        said.append(_WORDS[axis][third])
+        first, last = _MIDDLE[axis]
+        part = 0 if share < first else 1 if share < last else 2
+        said.append(_WORDS[axis][part])
     return ", ".join(said)

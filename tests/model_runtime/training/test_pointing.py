@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 
 import numpy as np
@@ -107,6 +108,7 @@ def test_the_loss_is_of_the_map_that_the_program_shows(siglip: Siglip) -> None:
 
 
 def test_the_map_can_be_learnt(siglip: Siglip) -> None:
+    siglip = deepcopy(siglip)  # the others' stays as it is
     volume = torch.rand(3, 1, *_SHAPE, generator=torch.Generator().manual_seed(2))
     optimizer = torch.optim.Adam(siglip.vision_encoder.parameters(), lr=1e-3)
     losses = []

@@ -94,6 +94,7 @@ class Outgoing:
         """
         try:
             self._persist(once, patience)
+        # Whatever it is, Ctrl+C too, the book must say that it is not finished; it is raised on.
         except BaseException:
             self._book.close(finished=False)
             raise
